@@ -1,0 +1,86 @@
+# The event source that keeps cases moving: a tick that emits what is due, frees dead leases and writes the metrics.
+# Copyright (c) 2026 aidc.ops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whatever was lost on the way (an event, a run, a whole process) is due in the ledger and comes again from here."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+short_description: Emit the due remediation cases periodically
+description:
+  - In each tick, frees the leases of runs that no longer exist, emits C(cases_due) with the numbers of the cases that
+    are due, and writes the metrics file for the textfile collector.
+options:
+  config:
+    description: The settings file. By default E(AIDC_OPS_CONFIG), else C(/etc/aidc_ops/controller.json).
+    type: str
+"""
+
+EXAMPLES = r"""
+- aidc.ops.cases_tick:
+"""
+
+import logging
+import time
+import typing as t
+
+from ansible_collections.aidc.ops.extensions.eda.plugins.source_utils import health
+from ansible_collections.aidc.ops.extensions.eda.plugins.source_utils.desk import Desk, settings_path
+from ansible_collections.aidc.ops.extensions.eda.plugins.source_utils.loop import (
+    Heartbeat,
+    Queue,
+    is_quiescing,
+    run_source,
+)
+from ansible_collections.aidc.ops.plugins.module_utils._cases.holder import is_alive
+from ansible_collections.aidc.ops.plugins.module_utils._cases.metrics import render, write_textfile
+
+logger = logging.getLogger("aidc.ops.cases_tick")
+
+NAME = "cases_tick"
+METRICS_SECONDS = 5.0
+
+
+class Tick:
+    """One look at the ledger in each round."""
+
+    def __init__(self, path: str) -> None:
+        self._desk = Desk(path)
+        self.pause_seconds = self._desk.settings.tick_seconds
+        self._metrics = Heartbeat(METRICS_SECONDS)
+        self._metrics_problem = ""
+
+    def step(self) -> list[int]:
+        """Free dead leases, write the metrics, return the due cases."""
+        for case_id in self._desk.ledger.reclaim_dead(is_alive):
+            logger.warning("case %d: the run that worked on it is gone; the case is free again", case_id)
+        if self._metrics.is_due():
+            self._write_metrics()
+        # Asking marks the cases as handed out, so it is not asked while nothing may be started.
+        return [] if is_quiescing() else self._desk.ledger.due(time.time())
+
+    def close(self) -> None:
+        """Close the ledger."""
+        self._desk.close()
+
+    def _write_metrics(self) -> None:
+        path = self._desk.settings.metrics_file
+        if path is None:
+            return
+        try:
+            write_textfile(path, render(self._desk.ledger.counters()) + health.render())
+        except OSError as exc:
+            # Metrics that cannot be written are no reason to leave cases waiting; their age tells on the other side.
+            health.count_source_error(NAME)
+            if str(exc.strerror) != self._metrics_problem:
+                logger.error("the metrics file %s cannot be written: %s", path, exc)
+            self._metrics_problem = str(exc.strerror)
+        else:
+            self._metrics_problem = ""
+
+
+async def main(queue: Queue, args: dict[str, t.Any]) -> None:
+    """Run until cancelled (the entry point that ansible-rulebook calls)."""
+    path = settings_path(args)
+    await run_source(NAME, queue, lambda: Tick(path))

@@ -1,0 +1,87 @@
+# What the tests of the lab share: the lab itself, and faults that are followed to their end.
+# Copyright (c) 2026 aidc.ops contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(ROOT / "tools"))
+
+from demo_lab import SCENARIO, Lab
+from demo_progress import Progress
+from demo_story import Story
+
+LEDGER = "/var/lib/aidc_ops/ledger.sqlite"
+
+
+class Loop:
+    """The remediation loop, seen from outside."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        self.story = Story(lab)
+
+    def sql(self, query: str) -> list[list[Any]]:
+        """Rows of a query to the ledger, which is only read."""
+        script = (
+            f"import json, sqlite3, sys; db = sqlite3.connect('file:{LEDGER}?mode=ro', uri=True); "
+            "print(json.dumps(db.execute(sys.argv[1]).fetchall()))"
+        )
+        return list(json.loads(self.lab.exec("ctl", "python3", "-c", script, query)))
+
+    def last_case(self) -> int:
+        """Highest number of a case so far; 0 without any."""
+        return int(self.sql("SELECT coalesce(max(id), 0) FROM cases")[0][0])
+
+    def cases_after(self, number: int) -> list[dict[str, Any]]:
+        """The cases that were opened later than this one."""
+        return [case for case in self.story.cases() if case["case_id"] > number]
+
+    def timeline(self, number: int) -> list[dict[str, Any]]:
+        """Everything that happened to a case."""
+        return list(json.loads(self.lab.exec("ctl", "aidc-cases", "timeline", str(number), "--json")))
+
+    def boots(self, node: str) -> int:
+        """How often the node was booted by itself since it was created or restarted by hand."""
+        template = "{{.RestartCount}}"
+        return int(self.lab.host.run("podman", "inspect", "--format", template, f"aidc-{SCENARIO}-{node}"))
+
+    def until(self, what: str, seconds: float, check: Callable[[], Any]) -> Any:
+        """Wait for something that is true, and return it; fail with what it was after so many seconds."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            value = check()
+            if value:
+                return value
+            time.sleep(1)
+        pytest.fail(f"{what}: not within {seconds:.0f} s; cases: {self.story.cases()}")
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[Lab]:
+    made = Lab(Progress())
+    with made.lock():
+        made.locate()
+        yield made
+
+
+@pytest.fixture(scope="session")
+def loop(lab: Lab) -> Loop:
+    return Loop(lab)
+
+
+@pytest.fixture(scope="session")
+def healthy(loop: Loop) -> Loop:
+    """The loop of a lab in which nothing is broken."""
+    loop.story.reset()
+    loop.story.wait("The lab is healthy", 120, loop.story.problems, "podman exec aidc-lab-ctl systemctl --failed")
+    return loop

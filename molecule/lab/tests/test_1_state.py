@@ -1,0 +1,113 @@
+# What provisioning left behind, seen from outside: services, ports, Slurm, Prometheus.
+# Copyright (c) 2026 aidc.ops contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import testinfra
+from demo_lab import SCENARIO
+
+GPU = ("gpu1", "gpu2", "gpu3", "gpu4")
+SERVICES = {
+    "ctl": (
+        "aidc-ops-collector",
+        "aidc-ops-rulebook",
+        "mariadb",
+        "munge",
+        "prometheus",
+        "prometheus-alertmanager",
+        "prometheus-node-exporter",
+        "slurmctld",
+        "slurmdbd",
+        "slurmrestd",
+    ),
+    **dict.fromkeys(GPU, ("aidc-gpu-exporter", "munge", "prometheus-node-exporter", "slurmd")),
+    "store1": ("nfs-ganesha", "prometheus-node-exporter"),
+}
+# Ports that listen beyond the node itself; nothing else may.
+PORTS = {
+    "ctl": {22, 6817, 6819, 9090, 9093, 9100, 20514},
+    **{name: {22, 6818, 9100, 9400} for name in GPU},
+    "store1": {22, 2049, 9100},
+}
+# What NFS needs besides, at ports that it chooses.
+DYNAMIC = {"ganesha.nfsd", "rpcbind", "rpc.statd"}
+
+
+def node(name: str):
+    return testinfra.get_host(f"podman://aidc-{SCENARIO}-{name}")
+
+
+@pytest.mark.parametrize(
+    ("name", "service"), [(name, service) for name, found in SERVICES.items() for service in found]
+)
+def test_the_service_runs_now_and_after_a_boot(name: str, service: str) -> None:
+    unit = node(name).service(service)
+    assert unit.is_running
+    assert unit.is_enabled
+
+
+@pytest.mark.parametrize("name", list(SERVICES))
+def test_no_unit_has_failed(name: str) -> None:
+    assert node(name).check_output("systemctl list-units --failed --plain --no-legend") == ""
+
+
+@pytest.mark.parametrize("name", list(PORTS))
+def test_only_the_known_ports_are_open_to_others(name: str) -> None:
+    found = set()
+    for line in node(name).check_output("ss --listening --tcp --numeric --no-header --processes").splitlines():
+        address, _colon, port = line.split()[3].rpartition(":")
+        local = address.strip("[]").removeprefix("::ffff:").startswith("127.") or address == "[::1]"
+        if not local and (int(port) in PORTS[name] or not any(f'"{program}"' in line for program in DYNAMIC)):
+            found.add(int(port))
+    assert found == PORTS[name]
+
+
+def test_every_gpu_node_is_idle_in_slurm_with_its_gpus(healthy) -> None:
+    nodes = healthy.story.slurm()
+    assert set(nodes) == set(GPU)
+    for name in GPU:
+        model = "h100" if name in ("gpu1", "gpu2") else "a100"
+        assert nodes[name]["State"] == "IDLE"
+        assert nodes[name]["Gres"].startswith(f"gpu:{model}:8")
+
+
+def test_a_job_sees_the_gpus_it_was_given(healthy) -> None:
+    output = healthy.lab.exec(
+        "ctl", "srun", "--nodelist=gpu4", "--gres=gpu:a100:3", "--time=1", "printenv", "CUDA_VISIBLE_DEVICES"
+    )
+    assert output.strip() == "0,1,2"
+
+
+def test_the_rest_service_answers_with_a_token() -> None:
+    host = node("ctl")
+    token = host.check_output("scontrol token lifespan=60").partition("=")[2]
+    answer = host.check_output(
+        f"curl --silent -H 'X-SLURM-USER-NAME: root' -H 'X-SLURM-USER-TOKEN: {token}' http://127.0.0.1:6820/slurm/v0.0.38/ping"
+    )
+    assert json.loads(answer)["errors"] == []
+
+
+def test_prometheus_scrapes_every_target(healthy) -> None:
+    url = f"http://{healthy.lab.addresses['ctl']}:9090/api/v1/query?query=up"
+    result = json.loads(healthy.lab.exec("ctl", "curl", "--silent", "--fail", url))["data"]["result"]
+    seen = {(item["metric"]["job"], item["metric"]["instance"]) for item in result if item["value"][1] == "1"}
+    assert {("gpu_exporter", name) for name in GPU} <= seen
+    assert {("node_exporter", name) for name in SERVICES} <= seen
+    assert all(item["value"][1] == "1" for item in result)
+
+
+def test_only_the_watchdog_fires(healthy) -> None:
+    assert [alert["alertname"] for alert in healthy.story.alerts()] == ["Watchdog"]
+
+
+def test_storage_is_mounted_and_exported() -> None:
+    host = node("store1")
+    assert host.mount_point("/srv/shared").filesystem == "xfs"
+    address = json.loads(host.check_output("ip -j -4 address show dev eth0"))[0]["addr_info"][0]["local"]
+    client = node("gpu1")
+    client.check_output(f"nfs-ls nfs://{address}/data?version=4")
+    assert node("ctl").run(f"nfs-ls nfs://{address}/data?version=4").rc != 0

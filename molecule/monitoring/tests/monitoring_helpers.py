@@ -1,0 +1,71 @@
+# Reaches the nodes of the scenario from outside and asks Prometheus, Alertmanager and the exporters.
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026 aidc.ops contributors
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+from collections.abc import Callable
+from typing import Any
+
+import testinfra
+from prometheus_client.parser import text_string_to_metric_families
+
+MON = testinfra.get_host("podman://aidc-monitoring-mon")
+GPU1 = testinfra.get_host("podman://aidc-monitoring-gpu1")
+
+
+def run(host: Any, command: str) -> str:
+    """Standard output of a command that has to succeed."""
+    done = host.run(command)
+    assert done.rc == 0, f"{command}: {done.stdout}{done.stderr}"
+    return str(done.stdout)
+
+
+def prometheus(path: str) -> Any:
+    return json.loads(run(MON, f"curl -sS --fail --max-time 5 {shlex.quote('http://127.0.0.1:9090/api/v1/' + path)}"))[
+        "data"
+    ]
+
+
+def query(expression: str) -> list[dict[str, Any]]:
+    """Samples of an instant query, as [{labels, value}]."""
+    command = "curl -sS --fail --max-time 5 http://127.0.0.1:9090/api/v1/query --data-urlencode " + shlex.quote(
+        f"query={expression}"
+    )
+    result = json.loads(run(MON, command))["data"]["result"]
+    return [{"labels": sample["metric"], "value": float(sample["value"][1])} for sample in result]
+
+
+def active_alerts(name: str) -> list[dict[str, Any]]:
+    """The active alerts of this name as Alertmanager's API gives them to the loop."""
+    found = json.loads(run(MON, "curl -sS --fail --max-time 5 'http://127.0.0.1:9093/api/v2/alerts?active=true'"))
+    return [alert for alert in found if alert["labels"]["alertname"] == name and alert["status"]["state"] == "active"]
+
+
+def metrics(host: Any, address: str) -> list[Any]:
+    """All samples that an exporter serves."""
+    text = run(host, f"curl -sS --fail --max-time 15 http://{address}/metrics")
+    return [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+
+
+def wait_for(condition: Callable[[], Any], seconds: float, what: str) -> Any:
+    """The first true answer of the condition, and fail naming what was waited for."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        answer = condition()
+        if answer:
+            return answer
+        time.sleep(0.5)
+    raise AssertionError(f"not within {seconds:.0f} s: {what}")
+
+
+def seconds_until(condition: Callable[[], Any], limit: float, what: str) -> float:
+    """How long it took until the condition was true; printed, since it is what the documentation promises."""
+    start = time.monotonic()
+    wait_for(condition, limit, what)
+    taken = time.monotonic() - start
+    print(f"measured: {what}: {taken:.1f} s")
+    return taken

@@ -1,0 +1,116 @@
+# Prometheus, Alertmanager and the exporters as the roles left them.
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026 aidc.ops contributors
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from monitoring_helpers import GPU1, MON, active_alerts, metrics, prometheus, query, run, wait_for
+
+RULE_TESTS = Path(__file__).resolve().parents[3] / "tests" / "unit" / "roles" / "prometheus_rules"
+
+
+def test_every_target_is_up_under_the_name_of_its_node() -> None:
+    def targets() -> dict[tuple[str, str], dict[str, Any]]:
+        active = prometheus("targets?state=active")["activeTargets"]
+        return {(one["labels"]["job"], one["labels"]["instance"]): one for one in active if one["health"] == "up"}
+
+    expected = {("prometheus", "mon"), ("node_exporter", "mon"), ("node_exporter", "gpu1"), ("gpu_exporter", "gpu1")}
+    wait_for(lambda: set(targets()) == expected, 60, f"targets {expected}")
+    labels = targets()[("gpu_exporter", "gpu1")]["labels"]
+    assert (labels["rack"], labels["leaf"]) == ("r1", "l1")
+
+
+def test_the_rules_are_loaded_and_healthy() -> None:
+    groups = {group["name"]: group["rules"] for group in prometheus("rules")["groups"]}
+    assert set(groups) == {"aidc_gpu_counts", "aidc_gpu", "aidc_monitoring"}
+    wait_for(
+        lambda: all(rule["health"] == "ok" for group in prometheus("rules")["groups"] for rule in group["rules"]),
+        30,
+        "every rule evaluated without an error",
+    )
+
+
+def test_the_deployed_rules_pass_their_tests() -> None:
+    """promtool is always here, so these tests run at every build."""
+    run(MON, "rm -rf /root/rule_tests")
+    subprocess.run(["podman", "cp", str(RULE_TESTS), "aidc-monitoring-mon:/root/rule_tests"], check=True)
+    run(MON, "ln -s /etc/prometheus/rules /root/rule_tests/rules")
+    files = " ".join(path.name for path in sorted(RULE_TESTS.glob("*.yml")))
+    assert files
+    result = MON.run(f"cd /root/rule_tests && promtool test rules {files}")
+    assert result.rc == 0, result.stdout + result.stderr
+    assert result.stdout.count("SUCCESS") == len(files.split())
+
+
+def test_the_watchdog_reaches_alertmanager() -> None:
+    wait_for(lambda: active_alerts("Watchdog"), 60, "Watchdog active in Alertmanager")
+
+
+@pytest.mark.parametrize(("host", "port"), [(MON, 9090), (MON, 9093)])
+def test_the_servers_listen_locally_only(host: Any, port: int) -> None:
+    listening = run(host, f"ss -Hltn 'sport = :{port}'").split()
+    assert listening[3] == f"127.0.0.1:{port}"
+
+
+def test_alertmanager_opens_no_cluster_port() -> None:
+    assert run(MON, "ss -Hltnu 'sport = :9094'") == ""
+
+
+@pytest.mark.parametrize(
+    "unit", ["prometheus", "prometheus-alertmanager", "prometheus-node-exporter", "nvidia-dcgm-exporter"]
+)
+def test_services_of_the_monitoring_node_run_and_come_back(unit: str) -> None:
+    assert MON.service(unit).is_running
+    assert MON.service(unit).is_enabled
+
+
+@pytest.mark.parametrize("unit", ["prometheus-node-exporter", "aidc-gpu-exporter"])
+def test_services_of_the_gpu_node_run_and_come_back(unit: str) -> None:
+    assert GPU1.service(unit).is_running
+    assert GPU1.service(unit).is_enabled
+
+
+def test_configuration_files_are_not_for_everybody() -> None:
+    for name in ("prometheus.yml", "alertmanager.yml"):
+        file = MON.file(f"/etc/prometheus/{name}")
+        assert (file.user, file.group, file.mode) == ("root", "prometheus", 0o640)
+
+
+def test_the_node_exporter_shows_the_chosen_units_and_no_other() -> None:
+    wait_for(lambda: query("node_systemd_unit_state"), 30, "unit states in Prometheus")
+    states = query('node_systemd_unit_state{instance="mon",state="active"}')
+    assert {s["labels"]["name"]: s["value"] for s in states} == {"ssh.service": 1, "prometheus.service": 1}
+
+
+def test_members_of_the_group_write_text_files_that_are_served() -> None:
+    run(MON, "id -u writer >/dev/null 2>&1 || useradd --system --gid aidc-ops writer")
+    write = "echo aidc_test_metric 42 > /var/lib/prometheus/node-exporter/test.prom"
+    run(MON, f"su -s /bin/sh -c '{write}' writer")
+    wait_for(lambda: [s["value"] for s in query("aidc_test_metric")] == [42], 30, "the text file's metric")
+    run(MON, "rm /var/lib/prometheus/node-exporter/test.prom")
+    run(MON, "id -u stranger >/dev/null 2>&1 || useradd --system --user-group stranger")
+    assert MON.run(f"su -s /bin/sh -c '{write}' stranger").rc != 0
+
+
+def test_a_heartbeat_ends_the_alert_about_its_absence() -> None:
+    wait_for(lambda: active_alerts("LoopHeartbeatStale"), 120, "LoopHeartbeatStale without a heartbeat")
+    name = "aidc_remediation_source_heartbeat_timestamp_seconds"
+    target = "/var/lib/prometheus/node-exporter/aidc_ops.prom"
+    run(MON, f'echo "{name}{{source=\\"alertmanager\\"}} $(date +%s)" > {target}')
+    wait_for(lambda: not active_alerts("LoopHeartbeatStale"), 60, "LoopHeartbeatStale resolved by a heartbeat")
+    run(MON, f"rm {target}")
+
+
+def test_where_dcgm_is_there_it_is_told_what_to_collect() -> None:
+    address = run(MON, "hostname -i").split()[0]
+    fields = {sample.name for sample in metrics(MON, f"{address}:9400")}
+    assert {"DCGM_EXP_XID_ERRORS_COUNT", "DCGM_FI_DEV_ROW_REMAP_FAILURE", "DCGM_FI_DEV_ROW_REMAP_PENDING"} <= fields
+    assert not MON.file("/etc/systemd/system/aidc-gpu-exporter.service").exists

@@ -1,0 +1,25 @@
+# The exporters of a GPU node seen from another node, as Prometheus sees them.
+# Copyright (c) 2026 aidc.ops contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tests of node_exporter and gpu_exporter on both Debian releases."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from node_helpers import wait_for
+
+
+def test_gpu_metrics_of_all_gpus(node: Any, collector: Any) -> None:
+    def temperatures() -> list[str]:
+        text = collector.run(f"curl -sf http://{node.name}:9400/metrics").stdout
+        return re.findall(r'^DCGM_FI_DEV_GPU_TEMP\{[^}]*pci_bus_id="([^"]+)"', text, re.MULTILINE)
+
+    found = wait_for(temperatures, 30, "metrics of the GPU exporter")
+    assert len(found) == len(set(found)) == 8
+
+
+def test_machine_metrics(node: Any, collector: Any) -> None:
+    text = wait_for(lambda: collector.run(f"curl -sf http://{node.name}:9100/metrics").stdout, 30, "machine metrics")
+    assert re.search(r"^node_boot_time_seconds ", text, re.MULTILINE)

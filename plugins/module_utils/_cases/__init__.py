@@ -1,0 +1,4 @@
+# The remediation core: ledger, gate, workflow and what reads and writes them.
+# Copyright (c) 2026 aidc.ops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later

@@ -1,0 +1,49 @@
+# The collection's own exceptions: one base, one child for each kind of failure.
+# Copyright (c) 2026 aidc.ops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+
+class AidcOpsError(Exception):
+    """Base of every failure that this collection explains to a person.
+
+    The text says what was wrong, where, and what to do about it.
+    """
+
+
+class CommandError(AidcOpsError):
+    """A program could not be started, or it did not end in time."""
+
+
+class SettingsError(AidcOpsError):
+    """The settings file is missing, unreadable or has a wrong value; names the key."""
+
+
+class LedgerError(AidcOpsError):
+    """The ledger cannot be read or written. Callers stop: without a ledger nothing may be done to a node."""
+
+
+class LeaseLostError(LedgerError):
+    """The caller does not (or no longer) hold the lease of the case that it wants to change."""
+
+
+class StepError(LedgerError):
+    """A step was finished that had not been begun, or that is not a step of the case."""
+
+
+class EngineError(AidcOpsError):
+    """The scheduler could not be asked, or refused what was asked of it."""
+
+
+class ForeignDrainError(EngineError):
+    """A node was taken out of scheduling by somebody else, so it must be neither drained again nor resumed.
+
+    ``nodes`` holds the names of those nodes, ``reasons`` what the scheduler gives as reason for each.
+    """
+
+    def __init__(self, message: str, reasons: dict[str, str]) -> None:
+        super().__init__(message)
+        self.reasons = dict(reasons)
+        self.nodes = tuple(sorted(reasons))

@@ -1,0 +1,143 @@
+# Writes Slurm's node and GRES lines from discovered hardware.
+# Copyright (c) 2026 aidc.ops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pure: records in, lines for C(slurm.conf) and C(gres.conf) out.
+
+A record is C({"node": str, "address": str, "cpus": int, "memory_mib": int, "gpus": [GPUs of gpu_info]}). What cannot be
+written correctly is an error, never a shorter line: a missing GPU would silently shrink the cluster.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+_NODE = re.compile(r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?\Z")
+_ADDRESS = re.compile(r"^[A-Za-z0-9]([A-Za-z0-9.:_-]{0,251}[A-Za-z0-9])?\Z")
+_KEY = re.compile(r"^[A-Za-z]+\Z")
+_VALUE = re.compile(r"^[^\s#\"\\]+\Z")
+_VENDOR_WORDS = frozenset(("nvidia", "tesla", "quadro", "geforce"))
+
+
+def short_model(model: str) -> str:
+    """Return the type name of a GPU for Slurm: C(NVIDIA H100 80GB HBM3) becomes C(h100).
+
+    Raise ValueError if nothing is left.
+    """
+    words = [word for word in re.findall(r"[a-z0-9]+", model.lower()) if word not in _VENDOR_WORDS]
+    if not words:
+        raise ValueError(f"no type name can be made from the GPU model {model!r}")
+    # "RTX 6000 Ada" and "TITAN V" are named by two words.
+    return "".join(words[:2]) if words[0].isalpha() else words[0]
+
+
+def _ranges(numbers: t.Sequence[int]) -> str:
+    """Return C(0-3,5) for [0, 1, 2, 3, 5]."""
+    parts: list[list[int]] = []
+    for number in sorted(numbers):
+        if parts and number == parts[-1][1] + 1:
+            parts[-1][1] = number
+        else:
+            parts.append([number, number])
+    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in parts)
+
+
+def _device_files(minors: t.Sequence[int]) -> str:
+    return f"/dev/nvidia{minors[0]}" if len(minors) == 1 else f"/dev/nvidia[{_ranges(minors)}]"
+
+
+def _whole(record: t.Mapping[str, t.Any], key: str) -> int:
+    value = record.get(key)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError("node {}: {} must be a whole number above 0, not {!r}".format(record["node"], key, value))
+    return value
+
+
+def _checked(records: t.Sequence[t.Mapping[str, t.Any]]) -> list[t.Mapping[str, t.Any]]:
+    """Return the records sorted by node after checking what both files need."""
+    if isinstance(records, (str, bytes, t.Mapping)) or not isinstance(records, t.Sequence):
+        raise ValueError("the records must be a list, one for each node")
+    seen: set[str] = set()
+    for record in records:
+        node = record.get("node") if isinstance(record, t.Mapping) else None
+        if not isinstance(node, str) or not _NODE.match(node):
+            raise ValueError(f"a record without a proper node name: {node!r}")
+        if node in seen:
+            raise ValueError(f"node {node} appears twice")
+        if not isinstance(record.get("gpus"), t.Sequence):
+            raise ValueError(f"node {node}: 'gpus' must be a list (empty for a node without GPUs)")
+        seen.add(node)
+    return sorted(records, key=lambda record: str(record["node"]))
+
+
+def _gpus_by_type(record: t.Mapping[str, t.Any]) -> dict[str, list[int]]:
+    """Return type name -> minor numbers of one node; raise ValueError if a GPU does not tell them."""
+    types: dict[str, list[int]] = {}
+    for gpu in record["gpus"]:
+        model, minor = gpu.get("model"), gpu.get("minor_number")
+        if not model or not isinstance(minor, int):
+            raise ValueError(
+                "node {}: GPU {} does not tell its model and minor number ({}); "
+                "repair it, or take the node out of the records".format(
+                    record["node"], gpu.get("device") or gpu.get("index"), gpu.get("error") or "unknown"
+                )
+            )
+        minors = types.setdefault(short_model(model), [])
+        if any(minor in used for used in types.values()):
+            raise ValueError(f"node {record['node']}: two GPUs claim /dev/nvidia{minor}")
+        minors.append(minor)
+    return types
+
+
+def _overrides(node: str, overrides: t.Mapping[str, t.Mapping[str, t.Any]]) -> dict[str, str | None]:
+    result: dict[str, str | None] = {}
+    for key, value in (overrides.get(node) or {}).items():
+        text = None if value is None else str(value)
+        if not _KEY.match(key) or key.lower() == "nodename" or (text is not None and not _VALUE.match(text)):
+            raise ValueError(f"node {node}: not a Slurm option that can be overridden: {key}={text}")
+        result[key] = text
+    return result
+
+
+def slurm_node_lines(
+    records: t.Sequence[t.Mapping[str, t.Any]], overrides: t.Mapping[str, t.Mapping[str, t.Any]] | None = None
+) -> list[str]:
+    """Return one C(NodeName=) line for each node, sorted by name.
+
+    C(overrides) is node name -> option -> value, added to or replacing what the record says; None leaves the option
+    out.
+    """
+    overrides = overrides or {}
+    checked = _checked(records)
+    strangers = sorted(set(overrides) - {record["node"] for record in checked})
+    if strangers:
+        raise ValueError("overrides for nodes without a record: {}".format(", ".join(strangers)))
+    lines = []
+    for record in checked:
+        address = record.get("address")
+        if not isinstance(address, str) or not _ADDRESS.match(address):
+            raise ValueError("node {}: not an address: {!r}".format(record["node"], address))
+        options: dict[str, str | None] = {
+            "NodeAddr": address,
+            "CPUs": str(_whole(record, "cpus")),
+            "RealMemory": str(_whole(record, "memory_mib")),
+        }
+        gres = ",".join(f"gpu:{name}:{len(minors)}" for name, minors in sorted(_gpus_by_type(record).items()))
+        if gres:
+            options["Gres"] = gres
+        # A node that is new to Slurm starts in the state in which it registers.
+        options["State"] = "UNKNOWN"
+        options.update(_overrides(record["node"], overrides))
+        words = [f"{key}={value}" for key, value in options.items() if value is not None]
+        lines.append(" ".join(["NodeName={}".format(record["node"])] + words))
+    return lines
+
+
+def slurm_gres_lines(records: t.Sequence[t.Mapping[str, t.Any]]) -> list[str]:
+    """Return the C(gres.conf) lines: one for each node and GPU type, with the device files; sorted."""
+    return [
+        "NodeName={} Name=gpu Type={} File={}".format(record["node"], name, _device_files(minors))
+        for record in _checked(records)
+        for name, minors in sorted(_gpus_by_type(record).items())
+    ]

@@ -1,0 +1,87 @@
+# Tests of the pure parts of tools/demo_lab.py, and of the lines that tools/demo_progress.py prints.
+# Copyright (c) 2026 aidc.ops contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import io
+import tarfile
+from pathlib import Path
+
+import demo_lab
+import pytest
+from demo_progress import DemoError, Progress
+
+OUTPUT = """\
+TASK [aidc.ops.slurm : Start] **************************************************
+fatal: [ctl]: FAILED! => {"msg": "no such unit"}
+
+PLAY RECAP *********************************************************************
+ctl                        : ok=10   changed=0    unreachable=0    failed=1
+gpu1                       : ok=9    changed=2    unreachable=0    failed=0
+
+TASKS RECAP ********************************************************************
+"""
+
+
+def test_a_failed_run_shows_task_and_message() -> None:
+    text = demo_lab.failures(OUTPUT)
+    assert "aidc.ops.slurm : Start" in text
+    assert "no such unit" in text
+
+
+def test_a_run_that_died_otherwise_shows_its_last_lines() -> None:
+    assert demo_lab.failures("a\nsyntax error near b\n").endswith("syntax error near b")
+
+
+def test_the_recap_is_cut_out() -> None:
+    assert [line.split()[0] for line in demo_lab.recap(OUTPUT).splitlines()] == ["ctl", "gpu1"]
+    assert demo_lab.recap("nothing") == ""
+
+
+def test_the_digest_follows_the_files(tmp_path: Path) -> None:
+    (tmp_path / "roles" / "x" / "__pycache__").mkdir(parents=True)
+    (tmp_path / "roles" / "x" / "a.yml").write_text("1")
+    first = demo_lab.source_digest(tmp_path)
+    (tmp_path / "roles" / "x" / "__pycache__" / "a.pyc").write_text("1")
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "a.md").write_text("1")
+    assert demo_lab.source_digest(tmp_path) == first
+    assert demo_lab.source_digest(tmp_path, ["other"]) != first
+    (tmp_path / "roles" / "x" / "a.yml").write_text("2")
+    assert demo_lab.source_digest(tmp_path) != first
+
+
+def test_packed_files_come_out_again() -> None:
+    with tarfile.open(fileobj=io.BytesIO(demo_lab.pack({"a/b.yml": b"x"}))) as archive:
+        entry = archive.extractfile("a/b.yml")
+        assert entry is not None
+        assert entry.read() == b"x"
+
+
+def test_progress_says_when_a_step_fails() -> None:
+    out = io.StringIO()
+    progress = Progress(out)
+    with progress.step("First"):
+        pass
+
+    def second() -> None:
+        with progress.step("Second"):
+            progress.status("at this")
+            raise DemoError("no")
+
+    with pytest.raises(DemoError):
+        second()
+    lines = out.getvalue().splitlines()
+    assert "First: done" in lines[1]
+    assert "Second: FAILED" in lines[3]
+    assert lines[3].endswith("at this")
+
+
+def test_only_one_run_uses_the_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo_lab, "CACHE", tmp_path)
+    monkeypatch.setattr(demo_lab, "LOGS", tmp_path)
+    first, second = (demo_lab.Lab(Progress(io.StringIO()), env={}) for _ in range(2))
+    with first.lock(), pytest.raises(DemoError, match="another run uses the lab"):
+        second.lock()
+    second.lock().close()

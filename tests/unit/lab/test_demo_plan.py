@@ -1,0 +1,48 @@
+# Tests of tools/demo_plan.py: counts and models, and that the checked-in inventory is what the defaults give.
+# Copyright (c) 2026 aidc.ops contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import demo_plan
+import pytest
+import spec
+import yaml
+from demo_progress import DemoError
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def test_the_inventory_of_the_lab_is_that_of_the_defaults() -> None:
+    assert yaml.safe_load((ROOT / "inventories/lab/hosts.yml").read_text()) == demo_plan.inventory(demo_plan.read({}))
+
+
+def test_the_default_lab_has_two_models_and_two_racks() -> None:
+    plan = demo_plan.read({})
+    assert plan.names == ["ctl", "gpu1", "gpu2", "gpu3", "gpu4", "store1"]
+    assert [plan.model(name).split()[1].split("-")[0] for name in plan.gpu_names] == ["H100", "H100", "A100", "A100"]
+    assert [plan.rack(name) for name in plan.gpu_names] == ["r1", "r1", "r2", "r2"]
+    assert len(spec.nodes(demo_plan.platforms(plan, []))) == 6
+
+
+def test_counts_and_models_are_variables() -> None:
+    plan = demo_plan.read({"AIDC_OPS_LAB_GPU_NODES": "5", "AIDC_OPS_LAB_GPU_MODELS": "A, B", "AIDC_OPS_LAB_GPUS": "2"})
+    assert [plan.model(name) for name in plan.gpu_names] == ["A", "A", "A", "B", "B"]
+    assert all(item["gpus"] == 2 for item in demo_plan.platforms(plan, []) if "gpus" in item)
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        {"AIDC_OPS_LAB_GPU_NODES": "3"},
+        {"AIDC_OPS_LAB_GPU_NODES": "many"},
+        {"AIDC_OPS_LAB_GPU_NODES": "-4"},
+        {"AIDC_OPS_LAB_GPUS": "0"},
+        {"AIDC_OPS_LAB_GPU_MODELS": "A,,B"},
+    ],
+)
+def test_a_wrong_variable_is_named(env: dict[str, str]) -> None:
+    with pytest.raises(DemoError, match=next(iter(env))):
+        demo_plan.read(env)

@@ -1,0 +1,89 @@
+# Tests that the published JSON Schemas describe what the code gives and takes.
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from ansible_collections.aidc.ops.plugins.module_utils._cases import settings as settings_module
+from ansible_collections.aidc.ops.plugins.module_utils._cases.model import STEPS
+from ansible_collections.aidc.ops.plugins.module_utils._errors import SettingsError
+from ansible_collections.aidc.ops.tests.unit.plugins.module_utils._cases.case_site import Site
+
+SCHEMAS = Path(__file__).parents[5] / "docs" / "schemas"
+LEAST: dict[str, Any] = {"schema_version": 1, "ledger": "/l", "evidence_dir": "/e", "ticket_dir": "/t"}
+
+
+def load(name: str) -> dict[str, Any]:
+    schema = json.loads((SCHEMAS / f"{name}.schema.json").read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return dict(schema)
+
+
+def test_cases_and_faults(site: Site) -> None:
+    site.record(site.line(), site.alert(), site.alert("gpu4", "ansible_run_failed"))
+    site.do(1, "cordon")
+    site.ledger.cancel(3, "kim")
+    case_schema, fault_schema = load("case"), load("fault")
+    for case in site.ledger.cases():
+        plain = json.loads(json.dumps(case.as_dict()))
+        jsonschema.validate(plain, case_schema)
+        assert set(plain) == set(case_schema["properties"]) == set(case_schema["required"])
+        for fault in site.ledger.faults(case.id):
+            plain = json.loads(json.dumps(fault.as_dict()))
+            jsonschema.validate(plain, fault_schema)
+            assert set(plain) == set(fault_schema["properties"]) == set(fault_schema["required"])
+    assert {step for step in case_schema["properties"]["step"]["enum"] if step} == set(STEPS)
+
+
+def test_the_settings_schema_has_every_key_and_no_other() -> None:
+    def compare(kind: type, schema: dict[str, Any], where: str) -> None:
+        names = {field.name for field in fields(kind)}
+        assert set(schema["properties"]) - {"schema_version"} == names, where
+        for field in fields(kind):
+            child = getattr(settings_module, str(field.type), None)
+            if is_dataclass(child):
+                compare(child, schema["properties"][field.name], f"{where}.{field.name}")  # type: ignore[arg-type]
+
+    schema = load("settings")
+    compare(settings_module.Settings, schema, "settings")
+    compare(settings_module.NodeSettings, schema["properties"]["nodes"]["additionalProperties"], "nodes")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"gate": {"out_percent": 50, "per_leaf": None}},
+        {"gate": {"out_percent": 101}},
+        {"gate": {"out_max": -1}},
+        {"gate": {"modes": {"contain": "act"}}},
+        {"gate": {"modes": {"contain": "maybe"}}},
+        {"tick_seconds": 0},
+        {"tick_seconds": "2"},
+        {"nodes": {"gpu1": {"rack": None, "expected_gpus": 8}}},
+        {"nodes": {"gpu*": {}}},
+        {"nodes": {"gpu1": {"colour": "red"}}},
+        {"alertmanager": {"urls": ["http://127.0.0.1:9093"], "watchdog_alert": None}},
+        {"alertmanager": {"urls": "http://127.0.0.1:9093"}},
+        {"metrics_file": None},
+        {"metrics_file": ""},
+        {"containment": "later"},
+        {"unknown": 1},
+        {"schema_version": 2},
+    ],
+)
+def test_schema_and_parser_agree(change: dict[str, Any]) -> None:
+    data = {**LEAST, **change}
+    try:
+        settings_module.parse_settings(data)
+        parsed = True
+    except SettingsError:
+        parsed = False
+    assert jsonschema.Draft202012Validator(load("settings")).is_valid(data) == parsed

@@ -1,0 +1,156 @@
+# Tests of Slurm's node and GRES lines.
+# Copyright (c) 2026 aidc.ops contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.aidc.ops.plugins.module_utils._hardware import slurm_lines
+
+
+def gpus(*minors: int, model: str = "NVIDIA H100 80GB HBM3") -> list[dict[str, Any]]:
+    return [{"index": minor, "model": model, "minor_number": minor, "error": None} for minor in minors]
+
+
+def record(node: str = "gpu1", **values: Any) -> dict[str, Any]:
+    return {"node": node, "address": "10.0.0.11", "cpus": 16, "memory_mib": 64000, "gpus": gpus(*range(8))} | values
+
+
+@pytest.mark.parametrize(
+    ("model", "short"),
+    [
+        ("NVIDIA H100 80GB HBM3", "h100"),
+        ("NVIDIA H100 PCIe", "h100"),
+        ("NVIDIA A100-SXM4-80GB", "a100"),
+        ("NVIDIA GH200 480GB", "gh200"),
+        ("NVIDIA B200", "b200"),
+        ("NVIDIA L40S", "l40s"),
+        ("Tesla V100-SXM2-32GB", "v100"),
+        ("NVIDIA RTX 6000 Ada Generation", "rtx6000"),
+        ("NVIDIA RTX A6000", "rtxa6000"),
+        ("NVIDIA GeForce RTX 4090", "rtx4090"),
+    ],
+)
+def test_short_model(model: str, short: str) -> None:
+    assert slurm_lines.short_model(model) == short
+
+
+@pytest.mark.parametrize("model", ["", "NVIDIA", " - ", "NVIDIA Tesla"])
+def test_model_without_a_name_is_refused(model: str) -> None:
+    with pytest.raises(ValueError, match="GPU model"):
+        slurm_lines.short_model(model)
+
+
+def test_node_and_gres_line() -> None:
+    assert slurm_lines.slurm_node_lines([record()]) == [
+        "NodeName=gpu1 NodeAddr=10.0.0.11 CPUs=16 RealMemory=64000 Gres=gpu:h100:8 State=UNKNOWN"
+    ]
+    assert slurm_lines.slurm_gres_lines([record()]) == ["NodeName=gpu1 Name=gpu Type=h100 File=/dev/nvidia[0-7]"]
+
+
+def test_lines_are_sorted_by_node() -> None:
+    lines = slurm_lines.slurm_node_lines([record("b"), record("a")])
+    assert [line.split()[0] for line in lines] == ["NodeName=a", "NodeName=b"]
+
+
+def test_node_without_gpus_has_no_gres() -> None:
+    assert "Gres" not in slurm_lines.slurm_node_lines([record(gpus=[])])[0]
+    assert slurm_lines.slurm_gres_lines([record(gpus=[])]) == []
+
+
+def test_two_models_in_one_node() -> None:
+    mixed = record(gpus=gpus(0, 2, 3) + gpus(1, model="NVIDIA A100-SXM4-80GB"))
+    assert "Gres=gpu:a100:1,gpu:h100:3" in slurm_lines.slurm_node_lines([mixed])[0]
+    assert slurm_lines.slurm_gres_lines([mixed]) == [
+        "NodeName=gpu1 Name=gpu Type=a100 File=/dev/nvidia1",
+        "NodeName=gpu1 Name=gpu Type=h100 File=/dev/nvidia[0,2-3]",
+    ]
+
+
+@given(st.sets(st.integers(0, 200), min_size=1))
+def test_device_files_name_each_gpu_once(minors: set[int]) -> None:
+    line = slurm_lines.slurm_gres_lines([record(gpus=gpus(*minors))])[0]
+    text = line.rpartition("/dev/nvidia")[2].strip("[]")
+    numbers = []
+    for part in text.split(","):
+        first, _hyphen, last = part.partition("-")
+        numbers += range(int(first), int(last or first) + 1)
+    assert numbers == sorted(minors)
+
+
+def test_overrides_add_replace_and_leave_out() -> None:
+    line = slurm_lines.slurm_node_lines(
+        [record(), record("gpu2")], {"gpu1": {"CPUs": 8, "Weight": 10, "State": None, "Feature": "a,b"}}
+    )[0]
+    assert line == "NodeName=gpu1 NodeAddr=10.0.0.11 CPUs=8 RealMemory=64000 Gres=gpu:h100:8 Weight=10 Feature=a,b"
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {"gpu9": {"CPUs": 8}},
+        {"gpu1": {"NodeName": "other"}},
+        {"gpu1": {"CPUs": "8 State=DOWN"}},
+        {"gpu1": {"CPUs": "8\nNodeName=evil"}},
+        {"gpu1": {"Bad Key": 1}},
+        {"gpu1": {"Comment": 'a"b'}},
+        {"gpu1": {"Comment": "a#b"}},
+    ],
+)
+def test_override_that_would_break_the_file_is_refused(overrides: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"gpu1|gpu9"):
+        slurm_lines.slurm_node_lines([record()], overrides)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"node": ""},
+        {"node": None},
+        {"node": "gpu1 State=DOWN"},
+        {"node": "gpu1\n"},
+        {"node": "gpu[1-4]"},
+        {"node": "{{ x }}"},
+        {"address": "10.0.0.1 State=DOWN"},
+        {"address": None},
+        {"cpus": 0},
+        {"cpus": "16"},
+        {"cpus": True},
+        {"memory_mib": -1},
+        {"memory_mib": 1.5},
+        {"gpus": None},
+    ],
+)
+def test_malformed_record_is_refused(values: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"node|records"):
+        slurm_lines.slurm_node_lines([record(**values)])
+
+
+@pytest.mark.parametrize("records", ["gpu1", {"node": "gpu1"}, None, 3, [1]])
+def test_records_that_are_no_list_are_refused(records: Any) -> None:
+    with pytest.raises(ValueError, match="record"):
+        slurm_lines.slurm_gres_lines(records)
+
+
+def test_same_node_twice_is_refused() -> None:
+    with pytest.raises(ValueError, match="gpu1 appears twice"):
+        slurm_lines.slurm_node_lines([record(), record()])
+
+
+@pytest.mark.parametrize("broken", [{"minor_number": None}, {"model": None}, {"minor_number": "1"}])
+def test_gpu_that_does_not_tell_what_it_is_never_shrinks_the_node(broken: dict[str, Any]) -> None:
+    sick = gpus(0, 1)
+    sick[1].update(broken, error="GPU is lost")
+    for make in (slurm_lines.slurm_node_lines, slurm_lines.slurm_gres_lines):
+        with pytest.raises(ValueError, match="GPU is lost"):
+            make([record(gpus=sick)])
+
+
+def test_two_gpus_with_one_device_file_are_refused() -> None:
+    twice = gpus(0, 1) + gpus(1, model="NVIDIA A100-SXM4-80GB")
+    with pytest.raises(ValueError, match="two GPUs claim /dev/nvidia1"):
+        slurm_lines.slurm_gres_lines([record(gpus=twice)])

@@ -1,0 +1,63 @@
+# Tests of what the role node_exporter writes.
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026 aidc.ops contributors
+
+from __future__ import annotations
+
+import configparser
+import re
+from typing import Any
+
+import pytest
+from render import ROOT, load_variables, render
+
+FACTS = {"default_ipv4": {"address": "192.0.2.11"}}
+
+
+def arguments(**variables: Any) -> list[str]:
+    line = render("node_exporter", "default.j2", **({"ansible_facts": FACTS} | variables)).splitlines()[-1]
+    found = re.fullmatch(r'ARGS="([^"\\$]*)"', line)
+    assert found is not None, line
+    return found.group(1).split(" ")
+
+
+def test_metrics_are_served_at_the_default_address() -> None:
+    assert arguments() == [
+        "--web.listen-address=192.0.2.11:9100",
+        "--collector.textfile.directory=/var/lib/prometheus/node-exporter",
+    ]
+
+
+def test_collectors_are_turned_on_and_off() -> None:
+    made = arguments(
+        node_exporter_collectors_enabled=["ethtool"],
+        node_exporter_collectors_disabled=["mdadm", "zfs"],
+        node_exporter_extra_args=["--path.sysfs=/srv/sys"],
+    )
+    assert made[2:] == ["--collector.ethtool", "--no-collector.mdadm", "--no-collector.zfs", "--path.sysfs=/srv/sys"]
+
+
+def test_only_the_chosen_units_are_exported() -> None:
+    made = arguments(node_exporter_systemd_units=["slurmd.service", "munge.service"])
+    assert made[2] == "--collector.systemd"
+    pattern = made[3].removeprefix("--collector.systemd.unit-include=")
+    # The exporter anchors the pattern at both ends.
+    assert re.fullmatch(pattern, "slurmd.service")
+    assert not re.fullmatch(pattern, "slurmd-service"), "a dot is a dot"
+    assert not re.fullmatch(pattern, "sshd.service")
+
+
+def test_the_unit_waits_for_its_address_and_never_gives_up() -> None:
+    unit = configparser.ConfigParser(strict=False)
+    unit.optionxform = str  # type: ignore[assignment,method-assign]
+    unit.read_string(render("node_exporter", "unit.conf.j2"))
+    assert unit["Unit"]["StartLimitIntervalSec"] == "0"
+    assert unit["Service"]["Restart"] == "always"
+
+
+@pytest.mark.parametrize("role", ["prometheus", "alertmanager", "node_exporter"])
+def test_what_an_environment_file_cannot_carry_is_refused(role: str) -> None:
+    forbidden = load_variables(ROOT / "roles" / role / "vars" / "main.yml")[f"__{role}_forbidden"]
+    for bad in ("--a=b c", '--a="b"', "--a='b'", "--a=$HOME", "--a=\\d", "--a=b\n--c"):
+        assert re.search(forbidden, bad), bad
+    assert not re.search(forbidden, "--collector.systemd.unit-include=(a[.]service|b@1)")

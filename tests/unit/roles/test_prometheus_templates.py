@@ -1,0 +1,233 @@
+# Tests of what the role prometheus writes: configuration, targets, arguments, and the alert rules with promtool.
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026 aidc.ops contributors
+"""promtool comes from PATH or else from the node image of the lab. Where neither is there, the tests that need it are
+skipped by name; the molecule scenario ``monitoring`` runs the same rule tests on the rules as deployed, in any case.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from render import ROOT, render
+
+from ansible_collections.aidc.ops.plugins.module_utils._faults import CLASSES, recognise_alert
+
+RULE_TESTS = Path(__file__).resolve().parent / "prometheus_rules"
+RULE_FILES = ("aidc_gpu", "aidc_monitoring")
+IMAGE = os.environ.get("AIDC_OPS_LAB_IMAGE", "localhost/aidc-node") + ":bookworm"
+JOBS = [
+    {
+        "name": "node_exporter",
+        "port": 9100,
+        "hosts": [{"name": "mon", "address": "192.0.2.1"}, {"name": "gpu1", "address": "192.0.2.11"}],
+    },
+    {
+        "name": "gpu_exporter",
+        "port": 9400,
+        "hosts": [{"name": "gpu1", "address": "192.0.2.11", "labels": {"rack": "r1", "leaf": "l1"}}],
+    },
+]
+
+Promtool = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def rules(name: str, **variables: Any) -> str:
+    settings = {
+        "prometheus_expected_gpus": {"gpu1": 8},
+        "prometheus_targets": JOBS,
+        "prometheus_expected_loop_sources": ["alertmanager"],
+    }
+    return render("prometheus", f"rules/{name}.yml.j2", **(settings | variables))
+
+
+def alerts() -> list[dict[str, Any]]:
+    return [
+        rule
+        for name in RULE_FILES
+        for group in yaml.safe_load(rules(name))["groups"]
+        for rule in group["rules"]
+        if "alert" in rule
+    ]
+
+
+@pytest.fixture(scope="module")
+def promtool() -> Promtool:
+    """Runs promtool in a directory: ``promtool(directory, *arguments)``."""
+    if shutil.which("promtool"):
+        prefix: list[str] = []
+    else:
+        conf = ROOT / ".cache" / "containers.conf"
+        environment = os.environ | ({"CONTAINERS_CONF": str(conf)} if conf.is_file() else {})
+        podman = shutil.which("podman")
+        if (
+            podman is None
+            or subprocess.run([podman, "image", "exists", IMAGE], env=environment, check=False).returncode
+        ):
+            pytest.skip(f"promtool is neither on PATH nor in an image {IMAGE}; run: molecule test -s monitoring")
+        prefix = [podman, "run", "--rm", "--network=none", "--systemd=false", "--workdir=/work"]
+
+    def run(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+        inside = [*prefix, f"--volume={directory}:/work:ro", IMAGE] if prefix else []
+        env = environment if prefix else None
+        command = [*inside, "promtool", *arguments]
+        return subprocess.run(command, cwd=directory, env=env, capture_output=True, text=True, timeout=120, check=False)
+
+    return run
+
+
+@pytest.fixture
+def rule_folder(tmp_path: Path) -> Path:
+    """The tests of the rules, beside the rules they name."""
+    shutil.copytree(RULE_TESTS, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "rules").mkdir()
+    for name in RULE_FILES:
+        (tmp_path / "rules" / f"{name}.yml").write_text(rules(name))
+    return tmp_path
+
+
+def test_rules_do_what_their_tests_say(promtool: Promtool, rule_folder: Path) -> None:
+    result = promtool(rule_folder, "test", "rules", *sorted(path.name for path in RULE_TESTS.glob("*.yml")))
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_a_rule_that_never_fires_would_be_noticed(promtool: Promtool, rule_folder: Path) -> None:
+    broken = rule_folder / "rules" / "aidc_gpu.yml"
+    broken.write_text(broken.read_text().replace('xid="79"', 'xid="97"'))
+    result = promtool(rule_folder, "test", "rules", "aidc_gpu.yml")
+    assert result.returncode != 0
+    assert "GpuFellOffBus" in result.stdout + result.stderr
+
+
+def test_configuration_passes_promtool(promtool: Promtool, tmp_path: Path) -> None:
+    (tmp_path / "prometheus.yml").write_text(
+        render("prometheus", "prometheus.yml.j2", prometheus_targets=JOBS, prometheus_external_labels={"site": 'a "b"'})
+    )
+    result = promtool(tmp_path, "check", "config", "prometheus.yml")
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_every_alert_is_tested_where_it_fires_and_where_it_must_not() -> None:
+    firing: set[str] = set()
+    silent: set[str] = set()
+    for path in RULE_TESTS.glob("*.yml"):
+        for test in yaml.safe_load(path.read_text())["tests"]:
+            for case in test.get("alert_rule_test", []):
+                (firing if case["exp_alerts"] else silent).add(case["alertname"])
+    names = {rule["alert"] for rule in alerts()}
+    assert names - firing == set()
+    assert names - silent == {"Watchdog"}, "the watchdog always fires; all others have a case in which they must not"
+
+
+def test_every_alert_has_a_severity_a_summary_and_a_runbook() -> None:
+    for rule in alerts():
+        assert rule["labels"]["severity"] in {"critical", "high", "medium", "low", "none"}, rule["alert"]
+        assert rule["annotations"]["summary"], rule["alert"]
+        assert rule["annotations"]["runbook_url"].startswith("docs/runbooks/"), rule["alert"]
+
+
+def test_fault_classes_and_severities_are_those_of_the_catalogue() -> None:
+    remedied = {rule["labels"]["fault_class"]: rule["labels"] for rule in alerts() if "fault_class" in rule["labels"]}
+    assert set(remedied) == {"gpu_fell_off_bus", "gpu_row_remap_failure", "gpu_count_low", "gpu_row_remap_pending"}
+    for name, labels in remedied.items():
+        assert labels["severity"] == CLASSES[name].severity
+        recognised = recognise_alert({**labels, "instance": "gpu1"})
+        assert recognised is not None
+        assert recognised.fault_class == name
+
+
+def test_hard_faults_are_held_back_no_longer_than_half_a_minute() -> None:
+    seconds = {"5s": 5, "10s": 10, "30s": 30}
+    for rule in alerts():
+        if rule["labels"]["severity"] == "critical" and "fault_class" in rule["labels"]:
+            assert seconds[rule["for"]] <= 30, rule["alert"]
+
+
+def test_placeholders_of_prometheus_survive_the_rendering() -> None:
+    assert "{{ $labels.instance }}: GPU {{ $labels.gpu }} {{ $labels.pci_bus_id }} has fallen off the bus" in rules(
+        "aidc_gpu"
+    )
+    assert "{% raw %}" not in rules("aidc_gpu") + rules("aidc_monitoring")
+
+
+def test_runbooks_may_live_elsewhere() -> None:
+    assert 'runbook_url: "https://wiki.example.com/gpu/watchdog.md"' in rules(
+        "aidc_monitoring", prometheus_runbook_base_url="https://wiki.example.com/gpu"
+    )
+
+
+def test_expected_counts_become_one_series_for_each_node() -> None:
+    text = rules("aidc_gpu", prometheus_expected_gpus={"gpu2": 4, "gpu1": "8"})
+    recorded = [rule for rule in yaml.safe_load(text)["groups"][0]["rules"] if rule["record"] == "aidc_gpus_expected"]
+    assert [(rule["labels"]["instance"], rule["expr"]) for rule in recorded] == [
+        ("gpu1", "vector(8)"),
+        ("gpu2", "vector(4)"),
+    ]
+
+
+@pytest.mark.parametrize("name", RULE_FILES)
+def test_a_site_without_nodes_and_jobs_has_rules_too(name: str) -> None:
+    text = rules(name, prometheus_expected_gpus={}, prometheus_targets=[], prometheus_expected_loop_sources=[])
+    assert yaml.safe_load(text)["groups"]
+
+
+def test_configuration_names_the_jobs_the_rules_and_the_alertmanagers() -> None:
+    config = yaml.safe_load(
+        render(
+            "prometheus",
+            "prometheus.yml.j2",
+            inventory_hostname="ctl",
+            prometheus_targets=JOBS,
+            prometheus_alertmanagers=["192.0.2.5:9093", "192.0.2.6:9093"],
+            prometheus_external_labels={"site": "{{ x }}"},
+            prometheus_listen_address="0.0.0.0",
+        )
+    )
+    jobs = {job["job_name"]: job for job in config["scrape_configs"]}
+    assert list(jobs) == ["prometheus", "node_exporter", "gpu_exporter"]
+    assert jobs["prometheus"]["static_configs"] == [{"targets": ["127.0.0.1:9090"], "labels": {"instance": "ctl"}}]
+    assert jobs["gpu_exporter"]["file_sd_configs"] == [{"files": ["/etc/prometheus/targets/gpu_exporter.json"]}]
+    assert config["rule_files"] == ["/etc/prometheus/rules/*.yml"]
+    assert config["alerting"]["alertmanagers"] == [
+        {"static_configs": [{"targets": ["192.0.2.5:9093", "192.0.2.6:9093"]}]}
+    ]
+    assert config["global"]["external_labels"] == {"site": "{{ x }}"}
+
+
+def test_targets_carry_the_inventory_name_and_the_place_of_the_node() -> None:
+    job = {
+        "name": "gpu_exporter",
+        "port": 9400,
+        "hosts": [
+            {"name": "gpu1", "address": "192.0.2.11", "labels": {"rack": "r1", "instance": "somebody else"}},
+            {"name": "gpu2", "address": "2001:db8::2"},
+        ],
+    }
+    assert json.loads(render("prometheus", "targets.json.j2", __prometheus_item=job)) == [
+        {"labels": {"instance": "gpu1", "rack": "r1"}, "targets": ["192.0.2.11:9400"]},
+        {"labels": {"instance": "gpu2"}, "targets": ["[2001:db8::2]:9400"]},
+    ]
+
+
+def test_a_job_without_nodes_is_an_empty_list() -> None:
+    assert (
+        json.loads(render("prometheus", "targets.json.j2", __prometheus_item={"name": "x", "port": 1, "hosts": []}))
+        == []
+    )
+
+
+def test_arguments_are_local_by_default_and_take_the_limits() -> None:
+    text = render("prometheus", "default.j2")
+    assert text.splitlines()[-1] == 'ARGS="--web.listen-address=127.0.0.1:9090 --storage.tsdb.retention.time=15d"'
+    limited = render(
+        "prometheus", "default.j2", prometheus_retention_size="50GB", prometheus_extra_args=["--log.level=warn"]
+    )
+    assert limited.splitlines()[-1].endswith('=15d --storage.tsdb.retention.size=50GB --log.level=warn"')

@@ -1,0 +1,130 @@
+# Renders the templates of the role remediation_controller and checks them the way their readers do.
+# Copyright (c) 2026 aidc.ops contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import configparser
+import json
+import re
+import typing as t
+from pathlib import Path
+
+import pytest
+from render import render
+
+from ansible_collections.aidc.ops.plugins.module_utils._cases.settings import load_settings
+
+ROLE = "remediation_controller"
+NODES = {
+    "gpu1": {"node_id": "dmi:SN1", "address": "10.0.0.11", "rack": "r1", "pool": "h100", "expected_gpus": 8},
+    "gpu2": {"address": None},
+}
+HOSTILE = '{{ lookup("ansible.builtin.pipe", "id") }}'
+
+
+def place(template: str, **variables: t.Any) -> str:
+    return render(
+        ROLE, template, remediation_controller_nodes=NODES, remediation_controller_inventory="/inventory", **variables
+    )
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> t.Callable[..., t.Any]:
+    """Renders the settings and reads them with the parser that the loop itself uses."""
+
+    def read(**variables: t.Any) -> t.Any:
+        path = tmp_path / "controller.json"
+        path.write_text(place("controller.json.j2", **variables))
+        return load_settings(str(path))
+
+    return read
+
+
+def test_the_default_settings_only_observe(settings: t.Callable[..., t.Any]) -> None:
+    result = settings()
+    assert result.ledger == "/var/lib/aidc_ops/ledger.sqlite"
+    assert result.kernel_log.spool == "/var/spool/aidc_ops/kernel.jsonl"
+    assert {result.gate.modes.of(action) for action in ("contain", "reset", "reboot", "restart_service", "resume")} == {
+        "observe"
+    }
+    assert result.nodes["gpu1"].expected_gpus == 8 and result.nodes["gpu2"].address is None
+    assert result.alertmanager.urls == ("http://127.0.0.1:9093",)
+
+
+def test_every_setting_reaches_the_file(settings: t.Callable[..., t.Any]) -> None:
+    result = settings(
+        remediation_controller_metrics_file="",
+        remediation_controller_alertmanager={
+            "urls": ["http://a:9093", "http://b:9093"],
+            "poll_seconds": 1,
+            "watchdog_alert": None,
+        },
+        remediation_controller_engine={"kind": "slurm", "scontrol": "/opt/slurm/bin/scontrol"},
+        remediation_controller_containment="playbook",
+        remediation_controller_gate={"out_percent": 5, "modes": {"contain": "act"}},
+        remediation_controller_deadlines={"reboot": 1800},
+        remediation_controller_tick_seconds=1,
+    )
+    assert result.metrics_file is None
+    assert result.alertmanager.urls == ("http://a:9093", "http://b:9093") and result.alertmanager.watchdog_alert is None
+    assert result.engine.scontrol == "/opt/slurm/bin/scontrol"
+    assert (result.containment, result.gate.out_percent, result.gate.modes.contain) == ("playbook", 5, "act")
+    assert (result.deadlines_seconds.reboot, result.tick_seconds) == (1800, 1)
+
+
+def test_text_in_the_settings_stays_text() -> None:
+    text = place("controller.json.j2", remediation_controller_engine={"kind": "slurm", "scontrol": HOSTILE})
+    assert json.loads(text)["engine"]["scontrol"] == HOSTILE
+
+
+def test_ansible_configuration_enables_the_callback() -> None:
+    parser = configparser.ConfigParser()
+    parser.read_string(
+        place("ansible.cfg.j2", remediation_controller_alertmanager={"urls": ["http://a:1", "http://b:2"]})
+    )
+    assert parser["defaults"]["callbacks_enabled"] == "aidc.ops.alerts"
+    assert parser["defaults"]["host_key_checking"] == "true"
+    assert parser["callback_aidc_ops_alerts"]["urls"] == "http://a:1,http://b:2"
+    assert parser["callback_aidc_ops_alerts"]["controller_name"] == "node1"
+
+
+def test_the_collector_takes_only_known_names_over_tls() -> None:
+    text = place("collector.conf.j2")
+    assert 'tls.permittedPeer=["gpu1", "gpu2"]' in text
+    assert 'tls.authMode="name"' in text and 'tls="on"' in text
+    # The address is the connection's own, and stands where no field of the message can overwrite it.
+    assert 'outname="from" format="jsonf" name="fromhost-ip"' in text
+
+
+def test_the_spool_keeps_its_last_rotation_readable() -> None:
+    text = place("logrotate.j2")
+    assert text.lstrip("#").strip() and "delaycompress" in text and "copytruncate" not in text
+    assert "/var/spool/aidc_ops/kernel.jsonl {" in text
+
+
+def test_known_hosts_are_lines() -> None:
+    lines = place(
+        "known_hosts.j2", remediation_controller_known_hosts=["gpu1 ssh-ed25519 AAAA", "gpu2 ssh-ed25519 BBBB"]
+    )
+    assert lines.splitlines()[1:] == ["gpu1 ssh-ed25519 AAAA", "gpu2 ssh-ed25519 BBBB"]
+
+
+@pytest.mark.parametrize("unit", ["aidc-ops-collector.service.j2", "aidc-ops-rulebook.service.j2"])
+def test_units_run_as_the_user_of_the_loop(unit: str) -> None:
+    text = place(unit)
+    assert "User=aidc-ops" in text and "Restart=always" in text and "StartLimitIntervalSec=0" in text
+    # Anything that is no section, no setting and no comment is a mistake: systemd would pass over it.
+    assert all(re.match(r"$|#|\[\w+\]$|\w+=", line) for line in text.splitlines())
+
+
+def test_the_event_loop_stops_cleanly_and_leaves_no_orphan() -> None:
+    text = place(
+        "aidc-ops-rulebook.service.j2", remediation_controller_stop_seconds=120, remediation_controller_parallel_runs=3
+    )
+    assert "ExecStop=-/usr/local/bin/aidc-cases quiesce --seconds 120" in text
+    # Without it the wait could not prolong the stop.
+    assert "NotifyAccess=all" in text
+    assert "KillMode=mixed" in text
+    assert "Environment=PYTHONPATH=/opt/aidc_ops/collections" in text
+    assert "Environment=AIDC_OPS_CASE_RUN=1" in text
+    assert "--max-concurrent-actions 3" in text

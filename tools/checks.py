@@ -1,0 +1,215 @@
+#!/usr/bin/env python3
+# Runs the checks of this collection and prints one table of their results.
+# Copyright (c) 2026 aidc.ops contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Usage: tools/checks.py [--list] [--live] [--slots N] NAME|GROUP [NAME|GROUP ...]
+
+The list below is the one place that says what is checked and how; the Makefile and .ci/run only call it. A group is a
+set of checks: ``fast`` (what one runs while working), ``slow``, ``molecule`` (one check for each scenario), ``all``.
+Output of every check goes to .cache/logs/<check>.log; with --live it goes to the screen, for a single check.
+
+Exit status: 0 if all passed, 1 if any failed, 2 for an unknown name, 130 if interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from checks_report import Screen, closing_line, table
+from checks_runner import Check, Result, Runner
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# Cheap checks first: a typing mistake should not wait for a container.
+CHECKS: tuple[Check, ...] = (
+    Check("link", "the collection is imported from this checkout", "python tools/collection_link.py --check", limit=30),
+    Check("yamllint", "YAML style", "yamllint --strict .", needs=("yamllint",), limit=120),
+    Check("ruff", "Python style and format", "ruff check . && ruff format --check .", needs=("ruff",), limit=120),
+    Check(
+        "mypy",
+        "types of plugins, event code, tools and lab",
+        "mypy -p ansible_collections.aidc.ops.plugins -p ansible_collections.aidc.ops.extensions"
+        " && mypy $(find tools molecule/shared benchmarks -name '*.py' -not -path '*/tests/*')",
+        needs=("mypy",),
+    ),
+    Check(
+        "catalogue",
+        "the compiled fault catalogue is what its sources give",
+        "python tools/compile_catalogue.py --check",
+    ),
+    Check(
+        "changelog",
+        "changelog fragments and record",
+        "antsibull-changelog lint && antsibull-changelog lint-changelog-yaml changelogs/changelog.yaml",
+        needs=("antsibull-changelog",),
+    ),
+    Check("reuse", "a licence for every file", "reuse lint", needs=("reuse",)),
+    Check(
+        "role-specs",
+        "defaults and README tables are what the specifications give",
+        "python tools/role_specs.py --check",
+    ),
+    Check("unit", "unit tests", "python -m pytest tests/unit --quiet --durations=10 -rs"),
+    Check(
+        "lint",
+        "ansible-lint, production profile",
+        "ansible-lint --offline --strict --nocolor",
+        limit=1200,
+        needs=("ansible-lint", "git"),
+    ),
+    Check(
+        "docs",
+        "documentation of plugins, roles and the docs site",
+        "antsibull-docs lint-collection-docs --plugin-docs --check-extra-docs-refs"
+        " --validate-collection-refs=dependent .",
+        needs=("antsibull-docs",),
+    ),
+    Check(
+        "sanity",
+        "ansible-test sanity",
+        "python tools/run_ansible_test.py sanity",
+        group="slow",
+        limit=1800,
+        lock="ansible-test",
+    ),
+    Check(
+        "integration",
+        "ansible-test integration, every target",
+        "python tools/run_ansible_test.py integration",
+        group="slow",
+        limit=1800,
+        lock="ansible-test",
+    ),
+    Check(
+        "build", "build the artifact and import it as Galaxy would", "python tools/build_and_import.py", group="slow"
+    ),
+    Check(
+        "rulebook",
+        "rulebooks against their schema, and on the real ansible-rulebook",
+        "python tools/rulebook_schema.py && python -m pytest tests/rulebooks --quiet",
+        group="slow",
+        needs=("ansible-rulebook", "java"),
+        limit=900,
+    ),
+    Check(
+        "gpusim-consumers",
+        "NVML users and the real DCGM engine on the simulator",
+        "python -m pytest tests/gpusim_consumers --quiet",
+        group="slow",
+        needs=("gcc", "make"),
+        limit=900,
+    ),
+)
+
+# The scenario that uses the whole lab takes longest, so it starts first.
+FIRST_SCENARIOS = ("lab",)
+
+
+def scenario_checks(root: Path) -> list[Check]:
+    """One check for each scenario under molecule/ (shared/ holds no scenario)."""
+    names = sorted(path.parent.name for path in (root / "molecule").glob("*/molecule.yml"))
+    names.sort(key=lambda name: name not in FIRST_SCENARIOS)
+    return [
+        Check(
+            f"molecule-{name}",
+            f"molecule scenario {name}, from nothing to destroyed",
+            f"molecule test -s {name}",
+            group="molecule",
+            needs=("molecule", "podman"),
+            limit=2700,
+            cleanup=f"molecule destroy -s {name}",
+        )
+        for name in names
+    ]
+
+
+def all_checks(root: Path = ROOT) -> list[Check]:
+    """Every check, in the order in which they run."""
+    return [*CHECKS, *scenario_checks(root)]
+
+
+def select(wanted: Sequence[str], checks: Sequence[Check]) -> list[Check]:
+    """The checks named by name or group, in their own order; ValueError for a name that is neither."""
+    known = {check.name for check in checks} | {check.group for check in checks} | {"all", "molecule"}
+    unknown = sorted(set(wanted) - known)
+    if unknown:
+        raise ValueError(f"no check and no group is called {', '.join(unknown)}; known: {', '.join(sorted(known))}")
+    chosen = [check for check in checks if "all" in wanted or check.name in wanted or check.group in wanted]
+    if not chosen:
+        raise ValueError(f"no check belongs to {', '.join(wanted)}")
+    return chosen
+
+
+def environment(root: Path, given: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a check: our tools first, and no Ansible settings of the person who runs it."""
+    env = {name: value for name, value in given.items() if not name.startswith(("ANSIBLE_", "MOLECULE_"))}
+    # System programs such as iptables are not on the PATH of a plain user on Debian.
+    env["PATH"] = os.pathsep.join([str(root / ".venv" / "bin"), env.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
+    env["ANSIBLE_CONFIG"] = str(root / "ansible.cfg")
+    env["ANSIBLE_COLLECTIONS_PATH"] = str(root / ".ansible" / "collections")
+    env["PYTHONUNBUFFERED"] = "1"
+    env["NO_COLOR"] = "1"
+    env.pop("FORCE_COLOR", None)
+    env.pop("PYTHONPATH", None)
+    return env
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description="Run checks and print one table of their results.")
+    parser.add_argument("names", nargs="*", metavar="NAME|GROUP", help="checks or groups (default: all)")
+    parser.add_argument("--list", action="store_true", help="print the checks and their commands, run nothing")
+    parser.add_argument("--live", action="store_true", help="show the output of the checks instead of logging it")
+    parser.add_argument("--slots", type=int, default=2, help="how many run at the same time (default: 2)")
+    options = parser.parse_args(argv)
+
+    try:
+        checks = select(options.names or ["all"], all_checks())
+    except ValueError as exc:
+        print(f"checks: {exc}", file=sys.stderr)
+        return 2
+    if options.list:
+        for check in checks:
+            print(f"{check.name:20} {check.group:9} {check.title}\n{'':30} {check.command}")
+        return 0
+    return run(checks, 1 if options.live else max(1, options.slots), options.live)
+
+
+def run(checks: Sequence[Check], slots: int, live: bool, root: Path = ROOT) -> int:
+    """Run the checks, print the table and the closing line; the exit status of the program."""
+    screen = Screen(sys.stdout, len(checks), root)
+    runner = Runner(root, root / ".cache" / "logs", environment(root, os.environ), slots, screen, live)
+    # A stopped CI job sends SIGTERM: end what runs and clean up, as for Ctrl-C.
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    status = 0
+    try:
+        runner.run(checks)
+    except KeyboardInterrupt:
+        status = 130
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    _summary(runner.results, root)
+    if status:
+        return status
+    return 0 if all(result.passed for result in runner.results) else 1
+
+
+def _interrupt(*_unused: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _summary(results: Sequence[Result], root: Path) -> None:
+    print()
+    print(table(results, root))
+    print()
+    print(closing_line(results), flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,210 @@
+# Runs checks as processes, a few at a time, each with a log, a time limit and a result.
+# Copyright (c) 2026 aidc.ops contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The machinery of ``tools/checks.py``; it knows nothing about which checks there are.
+
+A check either passed or failed. A program that is not there, a time limit that ran out and an interruption are failures
+too: nothing is skipped, so a table without failures means that everything ran.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+POLL_SECONDS = 0.1
+GRACE_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that can be checked.
+
+    command is a line for bash. needs names the programs that must be on PATH. limit is in seconds. Two checks with the
+    same lock never run at the same time. cleanup, also a line for bash, runs after a check that was stopped.
+    """
+
+    name: str
+    title: str
+    command: str
+    group: str = "fast"
+    needs: tuple[str, ...] = ()
+    limit: float = 600.0
+    lock: str | None = None
+    cleanup: str | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """How one check ended. reason is empty for a passed check; seconds is wall time."""
+
+    check: Check
+    passed: bool
+    seconds: float
+    reason: str
+    log: Path
+
+
+class Progress(Protocol):
+    """What the runner tells about its work while it runs."""
+
+    def started(self, check: Check) -> None: ...
+
+    def running(self, checks: Mapping[str, float], waiting: int) -> None: ...
+
+    def finished(self, result: Result) -> None: ...
+
+
+@dataclass
+class _Job:
+    check: Check
+    process: subprocess.Popen[bytes]
+    started: float
+    log: Path
+    reason: str = field(default="")
+    stopping: float | None = field(default=None)
+
+
+class Runner:
+    """Runs checks in the given order, at most `slots` at a time, in directory `root` with environment `env`."""
+
+    def __init__(
+        self, root: Path, logs: Path, env: Mapping[str, str], slots: int, progress: Progress, live: bool = False
+    ) -> None:
+        self.root = root
+        self.logs = logs
+        self.env = dict(env)
+        self.slots = slots
+        self.progress = progress
+        self.live = live
+        self.results: list[Result] = []
+        self._jobs: list[_Job] = []
+
+    def run(self, checks: Sequence[Check]) -> list[Result]:
+        """Run all checks and return the results in the order of the checks; KeyboardInterrupt stops what runs."""
+        self.logs.mkdir(parents=True, exist_ok=True)
+        waiting = list(checks)
+        try:
+            while waiting or self._jobs:
+                self._start_what_fits(waiting)
+                self._look(len(waiting))
+                if self._jobs:
+                    time.sleep(POLL_SECONDS)
+        except KeyboardInterrupt:
+            self._interrupt()
+            for check in waiting:
+                self._record(Result(check, False, 0.0, "not started", self._log(check)))
+            self._sort(checks)
+            raise
+        self._sort(checks)
+        return self.results
+
+    def _sort(self, checks: Sequence[Check]) -> None:
+        order = {check.name: position for position, check in enumerate(checks)}
+        self.results.sort(key=lambda result: order[result.check.name])
+
+    def _log(self, check: Check) -> Path:
+        return self.logs / f"{check.name}.log"
+
+    def _record(self, result: Result) -> None:
+        self.results.append(result)
+        self.progress.finished(result)
+
+    def _start_what_fits(self, waiting: list[Check]) -> None:
+        for check in list(waiting):
+            if len(self._jobs) >= self.slots:
+                return
+            if check.lock is not None and check.lock in {job.check.lock for job in self._jobs}:
+                continue
+            waiting.remove(check)
+            missing = [name for name in check.needs if shutil.which(name, path=self.env.get("PATH")) is None]
+            if missing:
+                reason = f"not installed: {', '.join(missing)} (make setup)"
+                self._log(check).write_text(reason + "\n", encoding="utf-8")
+                self._record(Result(check, False, 0.0, reason, self._log(check)))
+                continue
+            self._jobs.append(self._start(check))
+            self.progress.started(check)
+
+    def _start(self, check: Check) -> _Job:
+        log = self._log(check)
+        with log.open("wb") as output:
+            # A session of its own: the time limit then also reaches what the check has started.
+            process = subprocess.Popen(
+                ["bash", "-euo", "pipefail", "-c", check.command],
+                cwd=self.root,
+                env=self.env,
+                stdin=subprocess.DEVNULL,
+                stdout=None if self.live else output,
+                stderr=None if self.live else subprocess.STDOUT,
+                start_new_session=True,
+            )
+        return _Job(check, process, time.monotonic(), log)
+
+    def _look(self, waiting: int) -> None:
+        now = time.monotonic()
+        for job in list(self._jobs):
+            code = job.process.poll()
+            if code is None:
+                self._enforce_limit(job, now)
+                continue
+            self._jobs.remove(job)
+            if job.reason:
+                _signal_group(job, signal.SIGKILL)
+                self._clean(job)
+            reason = job.reason or ("" if code == 0 else f"exit status {code}")
+            self._record(Result(job.check, not reason, now - job.started, reason, job.log))
+        if self._jobs:
+            self.progress.running({job.check.name: now - job.started for job in self._jobs}, waiting)
+
+    def _enforce_limit(self, job: _Job, now: float) -> None:
+        if job.stopping is None and now - job.started > job.check.limit:
+            job.reason = f"not done after {job.check.limit:g} s"
+            job.stopping = now
+            _signal_group(job, signal.SIGTERM)
+        elif job.stopping is not None and now - job.stopping > GRACE_SECONDS:
+            _signal_group(job, signal.SIGKILL)
+
+    def _interrupt(self) -> None:
+        for job in self._jobs:
+            _signal_group(job, signal.SIGINT)
+        end = time.monotonic() + GRACE_SECONDS
+        for job in self._jobs:
+            try:
+                job.process.wait(max(0.0, end - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                _signal_group(job, signal.SIGKILL)
+                job.process.wait()
+            self._clean(job)
+            self._record(Result(job.check, False, time.monotonic() - job.started, "interrupted", job.log))
+        self._jobs.clear()
+
+    def _clean(self, job: _Job) -> None:
+        if job.check.cleanup is None:
+            return
+        with job.log.open("ab") as output:
+            subprocess.run(
+                ["bash", "-c", job.check.cleanup],
+                cwd=self.root,
+                env=self.env,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                timeout=300,
+                check=False,
+            )
+
+
+def _signal_group(job: _Job, number: signal.Signals) -> None:
+    """Signal the check and all it started; nothing happens if they are gone."""
+    try:
+        os.killpg(job.process.pid, number)
+    except ProcessLookupError:
+        pass
