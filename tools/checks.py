@@ -22,7 +22,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from checks_report import Screen, closing_line, table
+from checks_report import Screen, closing_line, reasons, table
 from checks_runner import Check, Result, Runner
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -56,7 +56,7 @@ CHECKS: tuple[Check, ...] = (
         "defaults and README tables are what the specifications give",
         "python tools/role_specs.py --check",
     ),
-    Check("unit", "unit tests", "python -m pytest tests/unit --quiet --durations=10 -rs"),
+    Check("unit", "unit tests", "python -m pytest tests/unit --quiet --durations=10 -rfEs"),
     Check(
         "lint",
         "ansible-lint, production profile",
@@ -208,6 +208,8 @@ def _summary(results: Sequence[Result], root: Path) -> None:
     print()
     print(table(results, root))
     print()
+    if why := reasons(results):
+        print(f"{why}\n")
     print(closing_line(results), flush=True)
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,10 @@ from typing import TextIO
 from checks_runner import Check, Result
 
 TAIL_LINES = 40
+REASON_LINES = 5
+REASON_WIDTH = 240
+# How pytest, Ansible, ansible-test and the linters begin a line that says what is wrong.
+REASON = re.compile(r"^\s*(FAILED|ERROR|E  |fatal:|FATAL|\[ERROR\]|CRITICAL)|: error:|^\S+Error\b")
 # Without a terminal a line a second would bury the results.
 QUIET_SECONDS = 30.0
 
@@ -62,7 +67,7 @@ class Screen:
     def _show_tail(self, result: Result) -> None:
         if not result.log.exists():
             return
-        lines = result.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = _lines(result.log)
         if not lines:
             return
         self._line(f"---- last lines of {_short(result.log, self.root)}")
@@ -107,10 +112,26 @@ def table(results: Sequence[Result], root: Path) -> str:
     return "\n".join(lines)
 
 
+def reasons(results: Sequence[Result]) -> str:
+    """For each failed check the first lines of its log that look like a reason; empty if nothing failed."""
+    lines = []
+    for result in results:
+        if result.passed or not result.log.exists():
+            continue
+        found = [line for line in _lines(result.log) if REASON.search(line)] or _lines(result.log)[-REASON_LINES:]
+        lines.append(f"{result.check.name}:")
+        lines += [f"    {line.strip()[:REASON_WIDTH]}" for line in found[:REASON_LINES]]
+    return "\n".join(lines)
+
+
 def closing_line(results: Sequence[Result]) -> str:
     """The last line of a run."""
     failed = sum(not result.passed for result in results)
     return f"{len(results) - failed} passed, {failed} failed"
+
+
+def _lines(log: Path) -> list[str]:
+    return log.read_text(encoding="utf-8", errors="replace").splitlines()
 
 
 def _short(path: Path, root: Path) -> str:

@@ -145,6 +145,7 @@ class Runner:
                 stdout=None if self.live else output,
                 stderr=None if self.live else subprocess.STDOUT,
                 start_new_session=True,
+                preexec_fn=_heed_interrupts,
             )
         return _Job(check, process, time.monotonic(), log)
 
@@ -200,6 +201,11 @@ class Runner:
                 timeout=300,
                 check=False,
             )
+
+
+def _heed_interrupts() -> None:
+    """A shell's background job ignores SIGINT, and so would all that it starts; a check has to be stoppable."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _signal_group(job: _Job, number: signal.Signals) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import checks
 import pytest
-from checks_report import Screen, closing_line, table
+from checks_report import Screen, closing_line, reasons, table
 from checks_runner import Check, Result, Runner
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -139,7 +139,11 @@ def test_an_interrupted_run_stops_what_runs_and_still_shows_the_table(tmp_path: 
         "sys.exit(checks.run(wanted, 1, False, Path(sys.argv[2])))"
     )
     process = subprocess.Popen(
-        [sys.executable, "-c", program, str(ROOT / "tools"), str(tmp_path)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", program, str(ROOT / "tools"), str(tmp_path)],
+        stdout=subprocess.PIPE,
+        text=True,
+        # The tests may run in the background of a shell, where SIGINT is ignored and would be here too.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     pid = tmp_path / "pid"
     end = time.monotonic() + 15
@@ -153,6 +157,26 @@ def test_an_interrupted_run_stops_what_runs_and_still_shows_the_table(tmp_path: 
     assert "interrupted" in output
     assert "not started" in output
     assert not _alive(int(pid.read_text()))
+
+
+def test_a_check_can_be_interrupted_though_the_caller_ignores_it(tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        results, _screen = run(tmp_path, Check("one", "", "kill -INT $$; exec true"))
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert results[0].reason == "exit status -2"
+
+
+def test_what_failed_is_said_in_few_words_wherever_it_stands_in_the_log(tmp_path: Path) -> None:
+    command = "echo fine; echo 'FAILED tests/x.py::test_y - assert 1 == 2'; seq 100; exit 1"
+    results, _screen = run(tmp_path, Check("bad", "", command), Check("good", "", "echo ERROR"))
+    assert reasons(results) == "bad:\n    FAILED tests/x.py::test_y - assert 1 == 2"
+
+
+def test_the_end_of_a_log_without_a_known_word_is_the_reason(tmp_path: Path) -> None:
+    results, _screen = run(tmp_path, Check("bad", "", "seq 100; exit 1"))
+    assert reasons(results) == "bad:\n    96\n    97\n    98\n    99\n    100"
 
 
 def test_an_unknown_name_is_an_error_that_names_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:

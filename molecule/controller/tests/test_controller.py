@@ -65,7 +65,10 @@ def test_the_sources_beat_and_the_metrics_say_so(lab: Lab) -> None:
 def test_a_rotated_spool_is_written_on(lab: Lab) -> None:
     lab.ctl.check_output("logrotate --force /etc/logrotate.d/aidc_ops")
     assert lab.ctl.file("/var/spool/aidc_ops/kernel.jsonl.1").exists
-    lab.until("a line in the new file", lambda: lab.ctl.file("/var/spool/aidc_ops/kernel.jsonl").size > 0, 60)
+    line = "a line after the rotation"
+    lab.gpu2.check_output(f"echo '{line}' >> /var/lib/gpusim/kernel.log")
+    spool = lab.ctl.file("/var/spool/aidc_ops/kernel.jsonl")
+    lab.until("the line in the new file", lambda: line in spool.content_string, 60)
     assert lab.ctl.service("aidc-ops-collector.service").is_running
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import testinfra
 from prometheus_client.parser import text_string_to_metric_families
+from waiting import wait_for
 
 MON = testinfra.get_host("podman://aidc-monitoring-mon")
 GPU1 = testinfra.get_host("podman://aidc-monitoring-gpu1")
@@ -49,17 +50,6 @@ def metrics(host: Any, address: str) -> list[Any]:
     """All samples that an exporter serves."""
     text = run(host, f"curl -sS --fail --max-time 15 http://{address}/metrics")
     return [sample for family in text_string_to_metric_families(text) for sample in family.samples]
-
-
-def wait_for(condition: Callable[[], Any], seconds: float, what: str) -> Any:
-    """The first true answer of the condition, and fail naming what was waited for."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        answer = condition()
-        if answer:
-            return answer
-        time.sleep(0.5)
-    raise AssertionError(f"not within {seconds:.0f} s: {what}")
 
 
 def seconds_until(condition: Callable[[], Any], limit: float, what: str) -> float:

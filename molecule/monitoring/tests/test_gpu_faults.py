@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from monitoring_helpers import GPU1, active_alerts, metrics, query, run, seconds_until, wait_for
+from monitoring_helpers import GPU1, active_alerts, metrics, query, run, seconds_until
+from waiting import wait_for
 
 HARD_FAULT_SECONDS = 60
 GPU_ALERTS = (

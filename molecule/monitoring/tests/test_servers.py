@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from monitoring_helpers import GPU1, MON, active_alerts, metrics, prometheus, query, run, wait_for
+from monitoring_helpers import GPU1, MON, active_alerts, metrics, prometheus, query, run
+from waiting import wait_for
 
 RULE_TESTS = Path(__file__).resolve().parents[3] / "tests" / "unit" / "roles" / "prometheus_rules"
 

@@ -9,8 +9,6 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +20,6 @@ PYTHON = "/opt/aidc_ops/node/bin/python"
 
 def container(name: str) -> Any:
     return testinfra.get_host(f"podman://aidc-node-{name}")
-
-
-def wait_for(condition: Callable[[], Any], seconds: float, what: str) -> Any:
-    """Return the first true answer of the condition; fail naming what was waited for."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        answer = condition()
-        if answer:
-            return answer
-        time.sleep(0.2)
-    raise AssertionError(f"not within {seconds} s: {what}")
 
 
 def module(node: str, name: str, arguments: dict[str, Any], check: bool = False) -> dict[str, Any]:

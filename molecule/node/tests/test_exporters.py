@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from node_helpers import wait_for
+from waiting import wait_for
 
 
 def test_gpu_metrics_of_all_gpus(node: Any, collector: Any) -> None:

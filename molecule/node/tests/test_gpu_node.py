@@ -10,7 +10,8 @@ import time
 import uuid
 from typing import Any
 
-from node_helpers import PYTHON, boot_of, module, wait_for
+from node_helpers import PYTHON, boot_of, module
+from waiting import wait_for
 
 POLICY = "/usr/local/lib/aidc_ops/gpu_policy.py"
 FORWARDER = "aidc-ops-kernel-log.service"

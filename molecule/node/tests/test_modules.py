@@ -9,7 +9,8 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
-from node_helpers import boot_of, container, module, wait_for
+from node_helpers import boot_of, container, module
+from waiting import wait_for
 
 NODE = "trixie"
 

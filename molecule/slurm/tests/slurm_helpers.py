@@ -8,29 +8,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import testinfra
+from waiting import wait_for
 
 NODES = ("gpu1", "gpu2")
 
 
 def container(name: str) -> Any:
     return testinfra.get_host(f"podman://aidc-slurm-{name}")
-
-
-def wait_for(condition: Callable[[], Any], seconds: float, what: str) -> Any:
-    """Return the first true answer of the condition; fail naming what was waited for."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        answer = condition()
-        if answer:
-            return answer
-        time.sleep(0.5)
-    raise AssertionError(f"not within {seconds} s: {what}")
 
 
 def as_user(user: str, command: str) -> Any:

@@ -9,7 +9,8 @@ import json
 from typing import Any
 
 import pytest
-from slurm_helpers import NODES, as_user, container, node, wait_for, wait_for_state
+from slurm_helpers import NODES, as_user, container, node, wait_for_state
+from waiting import wait_for
 
 SERVICES = {"ctl": ["munge", "mariadb", "slurmdbd", "slurmctld", "slurmrestd"], "gpu1": ["munge", "slurmd"]}
 PORTS = {

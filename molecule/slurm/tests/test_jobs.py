@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import pytest
-from slurm_helpers import NODES, as_user, container, node, output, reason, submit, wait_for, wait_for_state
+from slurm_helpers import NODES, as_user, container, node, output, reason, submit, wait_for_state
+from waiting import wait_for
 
 SHOW = "echo $CUDA_VISIBLE_DEVICES"
 

@@ -81,7 +81,7 @@ def test_progress_says_when_a_step_fails() -> None:
 def test_only_one_run_uses_the_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo_lab, "CACHE", tmp_path)
     monkeypatch.setattr(demo_lab, "LOGS", tmp_path)
-    first, second = (demo_lab.Lab(Progress(io.StringIO()), env={}) for _ in range(2))
+    first, second = (demo_lab.Lab(Progress(io.StringIO()), env={}) for _unused in range(2))
     with first.lock(), pytest.raises(DemoError, match="another run uses the lab"):
         second.lock()
     second.lock().close()
