@@ -85,3 +85,16 @@ def test_only_one_run_uses_the_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with first.lock(), pytest.raises(DemoError, match="another run uses the lab"):
         second.lock()
     second.lock().close()
+
+
+@pytest.mark.parametrize(("unit", "written", "expected"), [(1, "0\n", 0), (0, "2\n", 2), (143, None, 143)])
+def test_the_playbook_has_its_own_exit_status_if_it_got_that_far(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unit: int, written: str | None, expected: int
+) -> None:
+    monkeypatch.setattr(demo_lab, "LOGS", tmp_path)
+    lab = demo_lab.Lab(Progress(io.StringIO()), env={})
+    monkeypatch.setattr(lab.host, "ok", lambda *_command: True)
+    monkeypatch.setattr(lab, "stream", lambda *_arguments: unit)
+    monkeypatch.setattr(lab, "succeeds", lambda *_command: written is not None)
+    monkeypatch.setattr(lab, "exec", lambda _node, *command, **_more: written if command[0] == "cat" else "")
+    assert lab.playbook("aidc.ops.site", log="site")[0] == expected

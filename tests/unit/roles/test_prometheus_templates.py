@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import engine
 import pytest
 import yaml
 from render import ROOT, render
@@ -65,21 +66,17 @@ def promtool() -> Promtool:
     if shutil.which("promtool"):
         prefix: list[str] = []
     else:
-        conf = ROOT / ".cache" / "containers.conf"
-        environment = os.environ | ({"CONTAINERS_CONF": str(conf)} if conf.is_file() else {})
         podman = shutil.which("podman")
-        if (
-            podman is None
-            or subprocess.run([podman, "image", "exists", IMAGE], env=environment, check=False).returncode
-        ):
+        if podman is not None:
+            engine.ensure(ROOT / ".cache" / "containers.conf")
+        if podman is None or subprocess.run([podman, "image", "exists", IMAGE], check=False).returncode:
             pytest.skip(f"promtool is neither on PATH nor in an image {IMAGE}; run: molecule test -s monitoring")
         prefix = [podman, "run", "--rm", "--network=none", "--systemd=false", "--workdir=/work"]
 
     def run(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         inside = [*prefix, f"--volume={directory}:/work:ro", IMAGE] if prefix else []
-        env = environment if prefix else None
         command = [*inside, "promtool", *arguments]
-        return subprocess.run(command, cwd=directory, env=env, capture_output=True, text=True, timeout=120, check=False)
+        return subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=120, check=False)
 
     return run
 
