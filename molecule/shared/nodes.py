@@ -154,11 +154,15 @@ class Nodes:
         if surplus:
             self.host.run("podman", "rm", "--force", "--volumes", "--time", "3", *surplus)
         image_ids = {suite: self._image_id(suite) for suite in {node.suite for node in items}}
+        # Two scenarios that start at the same time would both make the key.
+        with locked(self.cache, "ssh"):
+            public = access.own_key(self.host, self.cache)
 
         def bring_up(node: spec.Node) -> tuple[str, str, bool]:
             found = existing.get(container(self.scenario, node.name))
             state = self._up_one(node, image_ids[node.suite], hosts, found)
             key, stamp = self._ready(node.name)
+            access.admit(self.execute, node.name, public)
             tree = self.cache / "gpusim" / "root"
             return state, key, simulator.place(self.host, container(self.scenario, node.name), node, tree, stamp)
 

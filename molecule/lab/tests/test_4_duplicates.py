@@ -48,11 +48,6 @@ def tell_as_alert(loop, slot: int) -> None:
     loop.lab.exec("ctl", *post, stdin=json.dumps([alert]))
 
 
-# Failed while the posted alert had no startsAt: Alertmanager then takes its end for its beginning, which lies after the
-# case's return, and a second case opens. The test now says when the alert began, and has not been run since.
-UNPROVEN = pytest.mark.xfail(strict=False, reason="corrected after a failure and not run since; remove once it passed")
-
-
 @pytest.fixture(scope="module")
 def healed(healthy):
     """A fault that was told by both lanes and twice by one, and its case when it has ended."""
@@ -76,7 +71,6 @@ def healed(healthy):
     return healthy, first, cases, boots
 
 
-@UNPROVEN
 def test_both_lanes_and_a_repetition_make_one_case(healed) -> None:
     loop, _line, cases, boots = healed
     assert [(case["node"], case["state"]) for case in cases] == [(NODE, "returned")]
@@ -85,7 +79,6 @@ def test_both_lanes_and_a_repetition_make_one_case(healed) -> None:
     assert lanes == {"kernel", "alert"}
 
 
-@UNPROVEN
 def test_a_line_from_before_the_reboot_makes_no_case(healed) -> None:
     loop, line, _cases, boots = healed
     last = loop.last_case()

@@ -25,6 +25,8 @@ def fleet(host, tmp_path: Path) -> nodes.Nodes:
     host.on("ip -j route", "[]")
     for name in ("ctl", "gpu1"):
         host.on(f"podman exec aidc-t-{name} sh -c systemctl", f"ssh-ed25519 KEY{name} root@{name}\n")
+    (tmp_path / "ssh").mkdir()
+    (tmp_path / "ssh" / "id_ed25519.pub").write_text("ssh-ed25519 OWN lab\n")
     return nodes.Nodes("t", host, tmp_path, {})
 
 
@@ -64,6 +66,22 @@ def test_missing_nodes_are_created_with_fixed_addresses(fleet: nodes.Nodes) -> N
     assert "--add-host=ctl:10.1.2.11" in gpu
     assert "--restart=always" in gpu
     assert "--privileged" not in gpu
+
+
+def test_every_node_lets_this_machine_in_even_if_an_earlier_run_was_interrupted(fleet: nodes.Nodes) -> None:
+    there(fleet, as_wished(fleet, "ctl"), as_wished(fleet, "gpu1"))
+    fleet.up(PLATFORMS)
+    admitted = [command for command in fleet.host.commands if "authorized_keys" in command and " -i " in command]
+    assert {command.split()[3] for command in admitted} == {"aidc-t-ctl", "aidc-t-gpu1"}
+
+
+def test_half_a_key_of_an_interrupted_run_is_made_anew(host, tmp_path: Path) -> None:
+    (tmp_path / "ssh").mkdir()
+    (tmp_path / "ssh" / "id_ed25519").write_text("half")
+    with pytest.raises(FileNotFoundError):  # the stand-in makes no file
+        nodes.access.own_key(host, tmp_path)
+    assert not (tmp_path / "ssh" / "id_ed25519").exists()
+    assert [command.split()[0] for command in host.commands] == ["ssh-keygen"]
 
 
 def test_a_new_network_avoids_the_ranges_of_others(fleet: nodes.Nodes, failed: HostError) -> None:
