@@ -22,11 +22,14 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
+LOG = ROOT / ".cache" / "logs" / "setup.log"
+PROGRESS_SECONDS = 15
 REQUIREMENTS = ("requirements.txt", "requirements-dev.txt")
 # What ansible-core 2.19 supports on a control node.
 OLDEST, NEWEST = (3, 11), (3, 13)
@@ -212,7 +215,7 @@ def make_venv(python: str, venv: Path, root: Path) -> bool:
         shutil.rmtree(str(venv), ignore_errors=True)
         command([python, "-m", "venv", str(venv)])
     say("installing the Python tools (about 1 GB, some minutes the first time)")
-    command([own, "-m", "pip", "install", *PIP_OPTIONS, "-r", str(root / REQUIREMENTS[-1])], hide="Requirement already")
+    command([own, "-m", "pip", "install", *PIP_OPTIONS, "-r", str(root / REQUIREMENTS[-1])])
     stamp.write_text(digest + "\n")
     return True
 
@@ -222,21 +225,37 @@ def captured(line: Sequence[str]) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(line, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
 
 
-def command(line: Sequence[str], hide: str | None = None) -> None:
-    """Run a command that has to succeed, its output on the screen except for lines that begin with `hide`."""
+def command(line: Sequence[str]) -> None:
+    """Run a command that has to succeed; its output goes to the log, a sign of life now and then to the screen."""
     say("$ " + " ".join(line))
-    process = subprocess.Popen(
-        line,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE if hide else None,
-        env=dict(os.environ, DEBIAN_FRONTEND="noninteractive"),
-        universal_newlines=True,
-    )
-    for text in process.stdout or ():
-        if not text.startswith(hide or "\n"):
-            print(text, end="", flush=True)
-    if process.wait() != 0:
-        raise BootstrapError("this command failed: " + " ".join(line))
+    LOG.parent.mkdir(parents=True, exist_ok=True)
+    begun = time.monotonic()
+    with LOG.open("ab") as log:
+        start = log.tell()
+        process = subprocess.Popen(
+            line,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=dict(os.environ, DEBIAN_FRONTEND="noninteractive"),
+        )
+        while True:
+            try:
+                code = process.wait(timeout=PROGRESS_SECONDS)
+                break
+            except subprocess.TimeoutExpired:
+                said = logged(start)
+                say(f"    {time.monotonic() - begun:3.0f} s  {said[-1][:90] if said else ''}")
+    if code != 0:
+        print("\n".join("    " + text for text in logged(start)[-20:]), file=sys.stderr)
+        raise BootstrapError(f"this command failed: {' '.join(line)} (all of its output: {LOG})")
+
+
+def logged(start: int) -> list[str]:
+    """The lines of the log from this position on."""
+    with LOG.open("rb") as log:
+        log.seek(start)
+        return log.read().decode(errors="replace").splitlines()
 
 
 def say(text: str) -> None:

@@ -119,7 +119,7 @@ def test_the_environment_is_made_again_only_for_other_requirements(
 ) -> None:
     ran: list[list[str]] = []
 
-    def command(line: list[str], hide: str | None = None) -> None:
+    def command(line: list[str]) -> None:
         ran.append(line)
         (tmp_path / ".venv" / "bin").mkdir(parents=True, exist_ok=True)
         (tmp_path / ".venv" / "bin" / "python").write_text("#!/bin/sh\n")
@@ -139,13 +139,26 @@ def test_the_environment_is_made_again_only_for_other_requirements(
     assert len(ran) == 3
 
 
-def test_a_command_that_fails_stops_the_setup(capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(bootstrap.BootstrapError, match="this command failed: sh -c exit 3"):
-        bootstrap.command(["sh", "-c", "exit 3"])
-    bootstrap.command(["sh", "-c", "echo noise one; echo kept"], hide="noise")
-    shown = capfd.readouterr().out
-    assert "kept\n" in shown
-    assert "\nnoise" not in shown
+def test_a_command_that_fails_stops_the_setup_and_shows_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(bootstrap, "LOG", tmp_path / "logs" / "setup.log")
+    bootstrap.command(["sh", "-c", "echo many  lines of an installation"])
+    with pytest.raises(bootstrap.BootstrapError, match=r"this command failed: sh -c .*setup\.log"):
+        bootstrap.command(["sh", "-c", "echo no space left >&2; exit 3"])
+    shown = capfd.readouterr()
+    assert "\nmany lines" not in shown.out + shown.err
+    assert "    no space left\n" in shown.err
+    assert bootstrap.LOG.read_text() == "many lines of an installation\nno space left\n"
+
+
+def test_a_command_that_takes_long_gives_signs_of_life(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(bootstrap, "LOG", tmp_path / "setup.log")
+    monkeypatch.setattr(bootstrap, "PROGRESS_SECONDS", 0.2)
+    bootstrap.command(["sh", "-c", "echo unpacking; sleep 0.7"])
+    assert "0 s  unpacking\n" in capfd.readouterr().out
 
 
 # --- tools/collection_link.py
