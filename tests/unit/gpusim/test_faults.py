@@ -26,6 +26,7 @@ def health(bus):
         "pending": n.nvmlDeviceGetRemappedRows(h)[2], "failure": n.nvmlDeviceGetRemappedRows(h)[3],
         "action": n.nvmlDeviceGetFieldValues(h, [230])[0].value.uiVal,
         "hot": int(n.nvmlDeviceGetTemperature(h, 0) > n.nvmlDeviceGetTemperatureThreshold(h, 1)),
+        "narrow": int(n.nvmlDeviceGetCurrPcieLinkWidth(h) < n.nvmlDeviceGetMaxPcieLinkWidth(h)),
         "links_down": [n.nvmlDeviceGetNvLinkState(h, link) for link in range(18)].count(0),
     }
     return {key: value for key, value in found.items() if value}
@@ -50,6 +51,7 @@ LIFE: dict[str, tuple[Any, Any, Any, Any]] = {
     "hot": ({"hot": 1}, {"hot": 1}, {"hot": 1}, HEALTHY),
     "nvlink-down": ({"links_down": 1, "action": 1}, HEALTHY, HEALTHY, HEALTHY),
     "ecc": ({"corrected": 1000}, HEALTHY, HEALTHY, HEALTHY),
+    "pcie-width": ({"narrow": 1}, {"narrow": 1}, HEALTHY, HEALTHY),
 }  # fmt: skip
 
 
@@ -78,6 +80,7 @@ PERMANENT: dict[str, tuple[Any, Any]] = {
     ),
     "xid119": ({"query": 999}, {"query": 999}),
     "nvlink-down": ({"links_down": 1, "action": 1}, {"links_down": 1, "action": 1}),
+    "pcie-width": ({"narrow": 1}, {"narrow": 1}),
 }  # fmt: skip
 
 

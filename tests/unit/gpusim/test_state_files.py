@@ -101,6 +101,11 @@ def test_no_regular_file(node: Node) -> None:
         ("bus_id=00000000:01:00.0" + "0" * 90, "n.nvmlDeviceGetPciInfo, h", 999),
         ("cuda_capability=nine", "n.nvmlDeviceGetCudaComputeCapability, h", 999),
         ("remap_banks=1,2", "n.nvmlDeviceGetRowRemapperHistogram, h", 999),
+        ("nvlink_remote_bus_id=nowhere", "n.nvmlDeviceGetNvLinkRemotePciInfo, h, 0", 999),
+        ("nvlink_remote_bus_id=" + "0" * 40, "n.nvmlDeviceGetNvLinkRemotePciInfo, h, 0", 999),
+        ("nvlink_remote_bus_id=,,,", "n.nvmlDeviceGetNvLinkRemotePciInfo, h, 2", 999),
+        ("nvlink_remote_type=switch", "n.nvmlDeviceGetNvLinkRemoteDeviceType, h, 0", 999),
+        ("numa_node=-1", "n.nvmlDeviceGetMemoryAffinity, h, 1, 0", 999),
         ("nvlink_count=4000", "n.nvmlDeviceGetNvLinkState, h, 0", 999),
         ("processes=4242", "n.nvmlDeviceGetComputeRunningProcesses, h", 999),
         ("processes=-1:5", "n.nvmlDeviceGetComputeRunningProcesses, h", 999),
@@ -159,6 +164,17 @@ for name in sorted(os.listdir(sys.argv[1])):
         size = ctypes.c_uint(64)
         ctypes.memset(buffer, 0, len(buffer))
         getattr(library, call)(handle, buffer, size, buffer, buffer)
+    for place in range(8):
+        mig = ctypes.c_void_p()
+        if library.nvmlDeviceGetMigDeviceHandleByIndex(handle, place, ctypes.byref(mig)) == 0:
+            for call in ("nvmlDeviceGetName", "nvmlDeviceGetUUID"):
+                getattr(library, call)(mig, buffer, ctypes.c_uint(96))
+            for call in ("nvmlDeviceGetMemoryInfo", "nvmlDeviceGetAttributes_v2", "nvmlDeviceGetGpuInstanceId"):
+                getattr(library, call)(mig, buffer)
+    for link in range(18):
+        library.nvmlDeviceGetNvLinkRemotePciInfo_v2(handle, link, buffer)
+        library.nvmlDeviceGetNvLinkRemoteDeviceType(handle, link, buffer)
+    library.nvmlDeviceGetMemoryAffinity(handle, 2, buffer, 0)
     values = (ctypes.c_ulonglong * 5 * 400)()
     for i in range(400):
         ctypes.cast(ctypes.byref(values[i]), ctypes.POINTER(ctypes.c_uint))[0] = i
@@ -192,6 +208,7 @@ def test_no_memory_error_with_the_sanitizers(node: Node, builder: Builder, tmp_p
     files.mkdir()
     for name, (content, _code) in FILES.items():
         (files / name.replace(" ", "-")).write_bytes(content)
+    node.gpusim("mig", "--gpu", "0", "3g.40gb", "1g.10gb")
     whole = node.state.read_bytes()
     (files / "whole").write_bytes(whole)
     (files / "whole.events").write_bytes(b"0 xid 79\n" + b"\x00\xff" * 4000 + b"\n" + b"0 xid 4")

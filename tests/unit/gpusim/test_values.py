@@ -32,6 +32,7 @@ VALUES: dict[str, tuple[str, str, Any]] = {
     "bus_id": ("00000002:AB:1F.0", "n.nvmlDeviceGetPciInfo(h).busId", "00000002:AB:1F.0"),
     "pci_device_id": ("0x123410DE", "n.nvmlDeviceGetPciInfo(h).pciDeviceId", 0x123410DE),
     "pci_subsystem_id": ("0x567810DE", "extended_pci().pciSubSystemId", 0x567810DE),
+    "numa_node": ("1", "list(n.nvmlDeviceGetMemoryAffinity(h, 2, 0))", [2, 0]),
     "minor": ("9", "n.nvmlDeviceGetMinorNumber(h)", 9),
     "module_id": ("3", "n.nvmlDeviceGetModuleId(h)", 3),
     "board_id": ("0x900", "n.nvmlDeviceGetBoardId(h)", 0x900),
@@ -126,6 +127,7 @@ VALUES: dict[str, tuple[str, str, Any]] = {
     "nvlink_speed": ("26000", "field(90)", 26000),
     "nvlink_tx": ("100", "field(138)", 100),
     "nvlink_rx": ("200", "field(139)", 200),
+    "nvlink_remote_type": ("0", "n.nvmlDeviceGetNvLinkRemoteDeviceType(h, 3)", 0),
     "nvlink_remote_bus_id": ("00000000:07:00.0", "n.nvmlDeviceGetNvLinkRemotePciInfo(h, 1).bus", 7),
     "fabric_state": ("2", "fabric().state", 2),
     "fabric_status": ("6", "fabric().status", 6),
@@ -194,6 +196,39 @@ def test_fields_that_exporters_ask_for(node: Node) -> None:
         [3, 0, 7], [4, 0, 0], [143, 0, 2], [145, 0, 1], [83, 0, 5000000000], [52, 0, 8], [47, 0, 7], [38, 0, 9],
         [97, 0, 9], [87, 0, 0], [88, 0, 26562], [91, 0, 18], [9999, 3, 0],
     ]  # fmt: skip
+
+
+def test_the_links_are_spread_over_the_switches(bare_node: Node) -> None:
+    """Each board of eight has switches of its own; a list may name the other end of each link."""
+    bare_node.gpusim("init", "--model", "NVIDIA H100 80GB HBM3", "--gpus", "9", "--node", "n1")
+    bare_node.gpusim("set", "--gpu", "1", "nvlink_remote_bus_id=00000000:1B:00.0,00000000:C3:00.0",
+                     "nvlink_remote_type=0,2")  # fmt: skip
+    answer = bare_node.ask(
+        """
+        def ends(index):
+            return [n.nvmlDeviceGetNvLinkRemotePciInfo(gpu(index), link).busId for link in range(5)]
+        kinds = [n.nvmlDeviceGetNvLinkRemoteDeviceType(gpu(1), link) for link in range(3)]
+        answer = [ends(0), ends(1)[:3], ends(8)[:2], kinds]
+        """
+    )
+    switches = [f"00000000:0{number}:00.0" for number in range(5, 9)]
+    assert answer == [
+        [*switches, switches[0]],
+        ["00000000:1B:00.0", "00000000:C3:00.0", "00000000:1B:00.0"],
+        ["00000001:05:00.0", "00000001:06:00.0"],
+        [0, 2, 0],
+    ]
+
+
+def test_gpus_are_spread_over_the_numa_nodes(node: Node) -> None:
+    node.gpusim("init", "--model", "NVIDIA H200", "--gpus", "8", "--node", "n1")
+    affinity = "[list(n.nvmlDeviceGetMemoryAffinity(gpu(i), 1, 0))[0] for i in range(8)]"
+    assert node.ask(f"answer = {affinity}") == [1, 1, 1, 1, 2, 2, 2, 2]
+    node.gpusim("set", "--gpu", "0", "numa_node=70")
+    assert node.ask(
+        "h = gpu(0); answer = [error(n.nvmlDeviceGetMemoryAffinity, h, 1, 0),"
+        " list(n.nvmlDeviceGetMemoryAffinity(h, 2, 1)), error(n.nvmlDeviceGetMemoryAffinity, h, 1, 2)]"
+    ) == [7, [0, 64], 2]
 
 
 def test_scoped_nvlink_fields_and_named_calls_agree(node: Node) -> None:

@@ -93,8 +93,10 @@ def test_a_new_network_avoids_the_ranges_of_others(fleet: nodes.Nodes, failed: H
 def test_nodes_as_they_should_be_are_kept(fleet: nodes.Nodes) -> None:
     fleet.up(PLATFORMS)
     known = "ctl,10.1.2.11 ssh-ed25519 KEYctl\ngpu1,10.1.2.12 ssh-ed25519 KEYgpu1\n"
-    stamp = nodes.simulator.tree_digest(fleet.cache / "gpusim" / "root")
-    fleet.host.on("podman exec aidc-t-gpu1 sh -c systemctl", f"ssh-ed25519 KEYgpu1 root@gpu1\n{stamp}\n")
+    for node in spec.nodes(PLATFORMS):
+        stamp = nodes.simulator.wanted_stamp(node, fleet.cache / "gpusim" / "root")
+        ready = f"podman exec aidc-t-{node.name} sh -c systemctl"
+        fleet.host.on(ready, f"ssh-ed25519 KEY{node.name} root@{node.name}\n{stamp}\n")
     fleet.host.on("podman exec aidc-t-ctl sh -c cat /etc/ssh/ssh_known_hosts", known)
     there(fleet, as_wished(fleet, "ctl"), as_wished(fleet, "gpu1"))
     fleet.host.commands.clear()
@@ -168,6 +170,30 @@ def test_a_drive_is_made_sparse_and_attached_once(fleet: nodes.Nodes, tmp_path: 
     fleet.host.commands.clear()
     assert nodes.disks.attach(fleet.host, tmp_path, node) == {"vdb": "/dev/loop3"}
     assert not any("--find" in command for command in fleet.host.commands)
+
+
+def test_every_node_gets_its_hardware_and_gpu_nodes_their_gpus(host, tmp_path: Path) -> None:
+    for node in spec.nodes(PLATFORMS):
+        assert nodes.simulator.place(host, f"aidc-t-{node.name}", node, tmp_path, "stamp of another build")
+        stamp = nodes.simulator.wanted_stamp(node, tmp_path)
+        script = host.commands[-1]
+        assert f"hardware_tree.py --node {node.name}" in script
+        # The stamp comes last: a node that was interrupted gets everything again.
+        assert script.endswith(f"echo {stamp} >/var/lib/gpusim/.build")
+        assert ("gpusim init" in script, "ExecStartPost=" in script) == (bool(node.gpus), bool(node.gpus))
+        host.commands.clear()
+        assert not nodes.simulator.place(host, f"aidc-t-{node.name}", node, tmp_path, stamp)
+        assert host.commands == []
+
+
+def test_a_changed_simulator_concerns_only_nodes_with_gpus(tmp_path: Path) -> None:
+    def stamps() -> list[str]:
+        return [nodes.simulator.wanted_stamp(node, tmp_path) for node in spec.nodes(PLATFORMS)]
+
+    (tmp_path / "library").write_text("1")
+    first = stamps()
+    (tmp_path / "library").write_text("2")
+    assert [old == new for old, new in zip(first, stamps(), strict=True)] == [True, False]
 
 
 def test_the_tree_digest_sees_content_names_and_modes(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-/* How a GPU is: ECC counters, remapped rows, retired pages, MIG mode, fabric. */
+/* How a GPU is: ECC counters, remapped rows, retired pages, fabric. */
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Copyright (c) 2026 aidc.ops contributors */
 
@@ -131,38 +131,6 @@ NVML_API nvmlReturn_t nvmlDeviceGetRetiredPages(nvmlDevice_t device, unsigned in
         addresses[i] = 0x10000ULL * (i + 1);
     *count = pages;
     return session_leave(pages > room ? NVML_ERROR_INSUFFICIENT_SIZE : NVML_SUCCESS);
-}
-
-/* ---- MIG ---- */
-
-NVML_API nvmlReturn_t nvmlDeviceGetMigMode(nvmlDevice_t device, unsigned int *now, unsigned int *pending)
-{
-    ENTER_DEVICE(device, now != NULL && pending != NULL);
-    result = session_uint("mig_mode_current", slot, now);
-    if (result == NVML_SUCCESS)
-        result = session_uint("mig_mode_pending", slot, pending);
-    return session_leave(result);
-}
-
-NVML_API nvmlReturn_t nvmlDeviceIsMigDeviceHandle(nvmlDevice_t device, unsigned int *is_mig)
-{
-    ENTER_DEVICE(device, is_mig != NULL);
-    *is_mig = 0; /* MIG instances are not simulated: every handle is a whole GPU */
-    return session_leave(result);
-}
-
-NVML_API nvmlReturn_t nvmlDeviceGetMaxMigDeviceCount(nvmlDevice_t device, unsigned int *count)
-{
-    unsigned int mode = 0;
-    ENTER_DEVICE(device, count != NULL);
-    *count = session_uint("mig_mode_current", slot, &mode) == NVML_SUCCESS && mode == 1 ? 7 : 0;
-    return session_leave(result);
-}
-
-NVML_API nvmlReturn_t nvmlDeviceGetMigDeviceHandleByIndex(nvmlDevice_t device, unsigned int index, nvmlDevice_t *mig)
-{
-    ENTER_DEVICE(device, mig != NULL && index < 7);
-    return session_leave(NVML_ERROR_NOT_FOUND);
 }
 
 /* ---- NVLink fabric (Hopper and later) ---- */

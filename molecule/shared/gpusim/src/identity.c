@@ -5,10 +5,37 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "mig.h"
 #include "session.h"
 
-TEXT_GETTER(nvmlDeviceGetName, "name")
-TEXT_GETTER(nvmlDeviceGetUUID, "uuid")
+NVML_API nvmlReturn_t nvmlDeviceGetName(nvmlDevice_t device, char *text, unsigned int size)
+{
+    mig_device_t mig;
+    const char *found = NULL;
+    char whole[128];
+    ENTER_GPU_OR_MIG(device, text != NULL);
+    result = state_text("name", slot, &found);
+    if (result != NVML_SUCCESS || place < 0)
+        return session_leave(result ? result : session_put_text(text, size, found));
+    result = mig_device(slot, place, &mig);
+    if (result != NVML_SUCCESS)
+        return session_leave(result);
+    snprintf(whole, sizeof whole, "%s MIG %s", found, mig.profile);
+    return session_leave(session_put_text(text, size, whole));
+}
+
+NVML_API nvmlReturn_t nvmlDeviceGetUUID(nvmlDevice_t device, char *text, unsigned int size)
+{
+    mig_device_t mig;
+    const char *found = NULL;
+    ENTER_GPU_OR_MIG(device, text != NULL);
+    if (place < 0)
+        result = state_text("uuid", slot, &found);
+    else if ((result = mig_device(slot, place, &mig)) == NVML_SUCCESS)
+        found = mig.uuid;
+    return session_leave(result ? result : session_put_text(text, size, found));
+}
+
 TEXT_GETTER(nvmlDeviceGetSerial, "serial")
 TEXT_GETTER(nvmlDeviceGetVbiosVersion, "vbios_version")
 TEXT_GETTER(nvmlDeviceGetBoardPartNumber, "board_part_number")
@@ -96,5 +123,22 @@ NVML_API nvmlReturn_t nvmlDeviceGetPciInfoExt(nvmlDevice_t device, nvmlPciInfoEx
     pci->pciSubSystemId = (unsigned int)state_number_or("pci_subsystem_id", slot, 0);
     pci->baseClass = 3; /* display controller, 3D */
     pci->subClass = 2;
+    return session_leave(result);
+}
+
+/* The NUMA nodes that are nearest: one bit for each node. The scope makes no difference here. */
+NVML_API nvmlReturn_t nvmlDeviceGetMemoryAffinity(nvmlDevice_t device, unsigned int size, unsigned long *nodes,
+                                                  unsigned int scope)
+{
+    enum { BITS = 8 * sizeof *nodes };
+    unsigned int node = 0;
+    ENTER_DEVICE(device, nodes != NULL && size > 0 && scope < 2);
+    result = session_uint("numa_node", slot, &node);
+    if (result == NVML_SUCCESS && node / BITS >= size)
+        result = NVML_ERROR_INSUFFICIENT_SIZE;
+    if (result != NVML_SUCCESS)
+        return session_leave(result);
+    memset(nodes, 0, size * sizeof *nodes);
+    nodes[node / BITS] = 1UL << node % BITS;
     return session_leave(result);
 }

@@ -92,28 +92,47 @@ NVML_API nvmlReturn_t nvmlDeviceGetNvLinkErrorCounter(nvmlDevice_t device, unsig
     return session_leave(nvlink_counter(slot, kinds[counter], link, count));
 }
 
+/* The item of a link in a comma-separated list, which starts again when there are more links than items.
+ * UNKNOWN: the item does not fit. */
+static nvmlReturn_t item_of_link(const char *key, int slot, unsigned int link, char *item, size_t size)
+{
+    const char *at = NULL;
+    size_t length, items = 1;
+    nvmlReturn_t result = state_text(key, slot, &at);
+    if (result != NVML_SUCCESS)
+        return result;
+    for (const char *comma = at; (comma = strchr(comma, ',')) != NULL; comma++)
+        items++;
+    for (size_t skipped = link % items; skipped > 0; skipped--)
+        at = strchr(at, ',') + 1;
+    length = strcspn(at, ",");
+    if (length >= size)
+        return NVML_ERROR_UNKNOWN;
+    memcpy(item, at, length);
+    item[length] = '\0';
+    return NVML_SUCCESS;
+}
+
 NVML_API nvmlReturn_t nvmlDeviceGetNvLinkRemotePciInfo_v2(nvmlDevice_t device, unsigned int link, nvmlPciInfo_t *pci)
 {
-    const char *text = NULL;
     ENTER_DEVICE(device, pci != NULL && link < NVLINK_MAX_LINKS);
     memset(pci, 0, sizeof *pci);
     result = check_link(slot, link);
     if (result == NVML_SUCCESS)
-        result = state_text("nvlink_remote_bus_id", slot, &text);
-    if (result == NVML_SUCCESS && (strlen(text) >= sizeof pci->busId ||
-                                   sscanf(text, "%x:%x:%x", &pci->domain, &pci->bus, &pci->device) != 3))
+        result = item_of_link("nvlink_remote_bus_id", slot, link, pci->busId, sizeof pci->busId);
+    if (result == NVML_SUCCESS && sscanf(pci->busId, "%x:%x:%x", &pci->domain, &pci->bus, &pci->device) != 3)
         result = NVML_ERROR_UNKNOWN;
-    if (result == NVML_SUCCESS)
-        snprintf(pci->busId, sizeof pci->busId, "%s", text);
     return session_leave(result);
 }
 
 NVML_API nvmlReturn_t nvmlDeviceGetNvLinkRemoteDeviceType(nvmlDevice_t device, unsigned int link, unsigned int *type)
 {
-    enum { REMOTE_IS_SWITCH = 2 };
+    char item[8];
     ENTER_DEVICE(device, type != NULL && link < NVLINK_MAX_LINKS);
     result = check_link(slot, link);
     if (result == NVML_SUCCESS)
-        *type = REMOTE_IS_SWITCH;
+        result = item_of_link("nvlink_remote_type", slot, link, item, sizeof item);
+    if (result == NVML_SUCCESS && sscanf(item, "%u", type) != 1)
+        result = NVML_ERROR_UNKNOWN;
     return session_leave(result);
 }

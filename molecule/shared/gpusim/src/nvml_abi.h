@@ -48,6 +48,11 @@ typedef struct { unsigned int version; unsigned long long total, reserved, free,
 typedef struct { unsigned long long bar1Total, bar1Free, bar1Used; } nvmlBAR1Memory_t;
 typedef struct { unsigned int gpu, memory; } nvmlUtilization_t;
 typedef struct { unsigned int version, sensorType; int temperature; } nvmlTemperature_v1_t;
+typedef struct {
+    unsigned int multiprocessorCount, sharedCopyEngineCount, sharedDecoderCount, sharedEncoderCount;
+    unsigned int sharedJpegCount, sharedOfaCount, gpuInstanceSliceCount, computeInstanceSliceCount;
+    unsigned long long memorySizeMB;
+} nvmlDeviceAttributes_t;
 typedef struct { unsigned int version; int marginTemperature; } nvmlMarginTemperature_v1_t;
 typedef struct { unsigned int version, powerScope, powerValueMw; } nvmlPowerValue_v2_t;
 typedef struct { unsigned long long referenceTime, violationTime; } nvmlViolationTime_t;

@@ -10,11 +10,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "mig.h"
+
 struct nvmlDevice_st {
     int slot;
 };
 
 static struct nvmlDevice_st handles[STATE_MAX_GPUS];
+static struct nvmlDevice_st mig_handles[STATE_MAX_GPUS][MIG_MAX_DEVICES];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned int sessions;
 
@@ -51,18 +54,46 @@ nvmlReturn_t session_enter(const char *function, bool arguments_ok)
     return result == NVML_SUCCESS ? result : session_leave(result);
 }
 
-nvmlReturn_t session_enter_device(const char *function, nvmlDevice_t device, bool arguments_ok, int *slot)
+/* Slot and place of the handle of a MIG device; false: it is none. */
+static bool find_mig(nvmlDevice_t device, int *slot, int *place)
+{
+    for (*slot = 0; *slot < STATE_MAX_GPUS; (*slot)++)
+        for (*place = 0; *place < MIG_MAX_DEVICES; (*place)++)
+            if (device == &mig_handles[*slot][*place])
+                return true;
+    *slot = *place = -1;
+    return false;
+}
+
+nvmlReturn_t session_enter_gpu_or_mig(const char *function, nvmlDevice_t device, bool arguments_ok, int *slot,
+                                      int *place)
 {
     nvmlReturn_t result = session_enter(function, arguments_ok);
     if (result != NVML_SUCCESS)
         return result;
-    *slot = session_slot(device);
+    if (!find_mig(device, slot, place))
+        *slot = session_slot(device);
     if (*slot < 0 || *slot >= state_slots())
         return session_leave(NVML_ERROR_INVALID_ARGUMENT);
     if (session_lost(*slot))
         return session_leave(NVML_ERROR_GPU_IS_LOST);
     result = (nvmlReturn_t)state_number_or("error_query", *slot, NVML_SUCCESS);
     return result == NVML_SUCCESS ? result : session_leave(result);
+}
+
+nvmlReturn_t session_enter_device(const char *function, nvmlDevice_t device, bool arguments_ok, int *slot)
+{
+    int place = -1;
+    nvmlReturn_t result = session_enter_gpu_or_mig(function, device, arguments_ok, slot, &place);
+    if (result == NVML_SUCCESS && place >= 0)
+        result = session_leave(NVML_ERROR_INVALID_ARGUMENT); /* a call for whole GPUs only */
+    return result;
+}
+
+nvmlDevice_t session_mig_handle(int slot, int place)
+{
+    mig_handles[slot][place].slot = slot;
+    return &mig_handles[slot][place];
 }
 
 nvmlDevice_t session_handle(int slot)
@@ -281,6 +312,19 @@ NVML_API nvmlReturn_t nvmlDeviceGetHandleByIndex(unsigned int index, nvmlDevice_
     return nvmlDeviceGetHandleByIndex_v2(index, device);
 }
 
+/* The MIG device with this UUID; NOT_FOUND: there is none. */
+static nvmlReturn_t open_mig(const char *uuid, nvmlDevice_t *device)
+{
+    mig_device_t mig;
+    for (int slot = 0; slot < state_slots(); slot++)
+        for (int place = 0; !session_lost(slot) && mig_device(slot, place, &mig) == NVML_SUCCESS; place++)
+            if (strcmp(mig.uuid, uuid) == 0) {
+                *device = session_mig_handle(slot, place);
+                return NVML_SUCCESS;
+            }
+    return NVML_ERROR_NOT_FOUND;
+}
+
 static nvmlReturn_t open_by_text(const char *key, const char *wanted, nvmlDevice_t *device)
 {
     bool any_lost = false;
@@ -298,6 +342,8 @@ static nvmlReturn_t open_by_text(const char *key, const char *wanted, nvmlDevice
 NVML_API nvmlReturn_t nvmlDeviceGetHandleByUUID(const char *uuid, nvmlDevice_t *device)
 {
     ENTER_NODE(uuid != NULL && device != NULL);
+    if (open_mig(uuid, device) == NVML_SUCCESS)
+        return session_leave(NVML_SUCCESS);
     return session_leave(open_by_text("uuid", uuid, device));
 }
 

@@ -20,9 +20,16 @@ nvmlReturn_t session_enter_device(const char *function, nvmlDevice_t device, boo
 /* Release the lock; returns its argument. */
 nvmlReturn_t session_leave(nvmlReturn_t result);
 
-/* Handle of a slot, and slot of a handle (-1: not one of ours). */
+/* The same for a call on a GPU or on a MIG device of it; `place` is the place of the MIG device, -1 for a GPU. */
+nvmlReturn_t session_enter_gpu_or_mig(const char *function, nvmlDevice_t device, bool arguments_ok, int *slot,
+                                      int *place);
+
+/* Handle of a slot, and slot of a handle (-1: not one of ours, or one of a MIG device). */
 nvmlDevice_t session_handle(int slot);
 int session_slot(nvmlDevice_t device);
+
+/* Handle of a MIG device. */
+nvmlDevice_t session_mig_handle(int slot, int place);
 
 /* True when the GPU has fallen off the bus, or is missing since the last boot. Needs the lock. */
 bool session_lost(int slot);
@@ -42,6 +49,12 @@ nvmlReturn_t session_uint(const char *key, int slot, unsigned int *value);
     int slot = -1;                                                                            \
     nvmlReturn_t result = session_enter_device(__func__, (device), (arguments_ok), &slot);    \
     if (result != NVML_SUCCESS)                                                               \
+        return result
+
+#define ENTER_GPU_OR_MIG(device, arguments_ok)                                                              \
+    int slot = -1, place = -1;                                                                              \
+    nvmlReturn_t result = session_enter_gpu_or_mig(__func__, (device), (arguments_ok), &slot, &place);      \
+    if (result != NVML_SUCCESS)                                                                             \
         return result
 
 /* A call that returns one number of the state. */

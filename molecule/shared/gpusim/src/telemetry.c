@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mig.h"
 #include "session.h"
 
 UINT_GETTER(nvmlDeviceGetPowerUsage, "power_usage")
@@ -47,11 +48,23 @@ static nvmlReturn_t memory_of(int slot, nvmlMemory_v2_t *memory)
     return result;
 }
 
+/* Nobody uses the memory of a MIG device here. */
+static nvmlReturn_t memory_of_mig(int slot, int place, nvmlMemory_v2_t *memory)
+{
+    mig_device_t mig;
+    nvmlReturn_t result = mig_device(slot, place, &mig);
+    if (result == NVML_SUCCESS) {
+        memory->total = memory->free = mig.memory;
+        memory->reserved = memory->used = 0;
+    }
+    return result;
+}
+
 NVML_API nvmlReturn_t nvmlDeviceGetMemoryInfo(nvmlDevice_t device, nvmlMemory_t *memory)
 {
     nvmlMemory_v2_t all = {0};
-    ENTER_DEVICE(device, memory != NULL);
-    result = memory_of(slot, &all);
+    ENTER_GPU_OR_MIG(device, memory != NULL);
+    result = place < 0 ? memory_of(slot, &all) : memory_of_mig(slot, place, &all);
     if (result == NVML_SUCCESS) /* the first version counts what the driver reserves as used */
         *memory = (nvmlMemory_t){all.total, all.free, all.used + all.reserved};
     return session_leave(result);
@@ -59,10 +72,10 @@ NVML_API nvmlReturn_t nvmlDeviceGetMemoryInfo(nvmlDevice_t device, nvmlMemory_t 
 
 NVML_API nvmlReturn_t nvmlDeviceGetMemoryInfo_v2(nvmlDevice_t device, nvmlMemory_v2_t *memory)
 {
-    ENTER_DEVICE(device, memory != NULL);
+    ENTER_GPU_OR_MIG(device, memory != NULL);
     if (memory->version != NVML_STRUCT_VERSION(nvmlMemory_v2_t, 2))
         return session_leave(NVML_ERROR_ARGUMENT_VERSION_MISMATCH);
-    return session_leave(memory_of(slot, memory));
+    return session_leave(place < 0 ? memory_of(slot, memory) : memory_of_mig(slot, place, memory));
 }
 
 NVML_API nvmlReturn_t nvmlDeviceGetBAR1MemoryInfo(nvmlDevice_t device, nvmlBAR1Memory_t *memory)
