@@ -33,6 +33,10 @@ class StepError(LedgerError):
     """A step was finished that had not been begun, or that is not a step of the case."""
 
 
+class PrometheusError(AidcOpsError):
+    """A Prometheus-compatible server did not answer, or not with all of what was asked; names its address."""
+
+
 class EngineError(AidcOpsError):
     """The scheduler could not be asked, or refused what was asked of it."""
 

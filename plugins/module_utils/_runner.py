@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ansible_collections.aidc.ops.plugins.module_utils._errors import CommandError
@@ -22,11 +22,12 @@ class Result:
     stderr: str
 
 
-def run(argv: Sequence[str], timeout: float) -> Result:
+def run(argv: Sequence[str], timeout: float, env: Mapping[str, str] | None = None) -> Result:
     """Runs a program with a list of arguments (never through a shell) for at most ``timeout`` seconds.
 
     Its exit status is the caller's to judge. CommandError when it cannot be started or does not end in time (it is
-    killed then). Messages are asked for in English, because callers read them.
+    killed then). Messages are asked for in English, because callers read them. ``env`` is added to the environment: a
+    secret belongs there, since everybody on the machine can read arguments.
     """
     try:
         ended = subprocess.run(
@@ -35,7 +36,7 @@ def run(argv: Sequence[str], timeout: float) -> Result:
             capture_output=True,
             timeout=timeout,
             check=False,
-            env={**os.environ, "LC_ALL": "C", "LANGUAGE": "C"},
+            env={**os.environ, "LC_ALL": "C", "LANGUAGE": "C", **(env or {})},
         )
     except subprocess.TimeoutExpired as error:
         raise CommandError(f"{argv[0]} did not answer within {timeout:g} s and was stopped.") from error

@@ -144,7 +144,7 @@ def parse_nodes(text: str, jobs: Mapping[str, Sequence[int]]) -> dict[str, Engin
         if name is None or state is None:
             raise EngineError(f"scontrol gave a line that is no node: {line[:200]!r}")
         reason = _REASON.search(line)
-        nodes[name.group(1)] = _node(
+        nodes[name.group(1)] = engine_node(
             name.group(1), state.group(1), reason.group("text") if reason else "", tuple(jobs.get(name.group(1), ()))
         )
     return nodes
@@ -164,7 +164,8 @@ def parse_jobs(text: str) -> dict[str, list[int]]:
     return jobs
 
 
-def _node(name: str, state: str, reason: str, jobs: tuple[int, ...]) -> EngineNode:
+def engine_node(name: str, state: str, reason: str, jobs: tuple[int, ...] = ()) -> EngineNode:
+    """The node of a state as Slurm writes it, such as C(IDLE+DRAIN) or C(DOWN*)."""
     words = []
     for word in state.split("+"):
         plain = word.rstrip("*~#!%$@^-")

@@ -1,24 +1,25 @@
-# Reads the GPUs of the node this runs on, safely against a driver that is absent, broken or hanging.
+# Reads the NVIDIA GPUs of the node this runs on, safely against a driver that is absent, broken or hanging.
 # Copyright (c) 2026 aidc.ops contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ties the pieces together: driver library, nvidia-ml-py, reader, child process."""
+"""Ties the pieces together: driver library, nvidia-ml-py, reader, child processes."""
 
 from __future__ import annotations
 
 import sys
 import typing as t
 
-from .child import ChildFailed, ChildTimeout, call_bounded
-from .nvml_reader import DriverBroken, absent, is_absence, library_problem, read_node
+from .child import ChildFailed, ChildTimeout, Progress
+from .device_reads import Keep, Reads, read_devices
+from .gpu_errors import DriverBroken, ReadError
+from .gpu_keys import Gpu, empty_gpu
+from .nvml_reader import absent, answer_of, is_absence, library_problem, scan
+from .pci import kernel_address
 from .proc_gpus import read_proc_gpus
+from .sysfs import below, read_number
 
 
-class ReadError(Exception):
-    """The GPUs cannot be read although there should be some; the message says why and what to do."""
-
-
-def _read(root: str, progress: t.Callable[[str], None]) -> dict[str, t.Any]:
+def _read(progress: Progress, keep: Keep, only: int | None) -> dict[str, t.Any] | None:
     progress("loading the driver library")
     # The library is looked for first: without a driver the answer does not depend on a Python package being there.
     problem = library_problem()
@@ -28,13 +29,29 @@ def _read(root: str, progress: t.Callable[[str], None]) -> dict[str, t.Any]:
         raise DriverBroken(f"the driver library libnvidia-ml.so.1 is there but does not load: {problem}")
     import pynvml  # not at the top: a node without a GPU does not have it
 
-    return read_node(pynvml, read_proc_gpus(root), progress)
+    return scan(pynvml, progress, keep, only)
+
+
+def _readings(reads: Reads) -> t.Iterator[dict[str, t.Any]]:
+    """Return a reading of each GPU; one that hung, or whose reader died, has that as its error."""
+    for index, found in enumerate(reads.readings):
+        reading = found or {"index": index, "gpu": empty_gpu("nvidia", index), "failures": {}}
+        if index in reads.problems:
+            reading["gpu"]["error"] = reads.problems[index]
+        yield reading
+
+
+def _place(gpu: Gpu, root: str) -> None:
+    """Give a GPU the NUMA node that the kernel knows; it knows that of a GPU that NVML cannot reach, too."""
+    if gpu["pci_bus_id"] is not None:
+        node = read_number(below(root, "sys/bus/pci/devices", kernel_address(gpu["pci_bus_id"]), "numa_node"))
+        gpu["numa_node"] = gpu["numa_node"] if node is None else node
 
 
 def read_this_node(root: str, timeout: float) -> dict[str, t.Any]:
-    """Return the answer of the module gpu_info within C(timeout) seconds; raise ReadError."""
+    """Return the NVIDIA part of the answer of the module gpu_info within C(timeout) seconds; raise ReadError."""
     try:
-        return dict(call_bounded(lambda progress: _read(root, progress), timeout))
+        reads = read_devices(_read, timeout)
     except ChildTimeout as exc:
         raise ReadError(
             f"the NVIDIA driver hangs: {exc}. Look at the kernel log of the node; it may need a reboot"
@@ -47,3 +64,9 @@ def read_this_node(root: str, timeout: float) -> dict[str, t.Any]:
             "run this task with the interpreter that the role aidc.ops.gpu_node "
             "installs (ansible_python_interpreter: /opt/aidc_ops/node/bin/python), or install the package"
         ) from exc
+    if reads.answer is not None:
+        return dict(reads.answer)
+    answer = answer_of(reads.head, _readings(reads), read_proc_gpus(root))
+    for gpu in answer["gpus"]:
+        _place(gpu, root)
+    return answer

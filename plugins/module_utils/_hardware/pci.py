@@ -23,6 +23,15 @@ def device_from_address(address: str) -> str:
     return f"gpu:{domain:04x}:{bus:02x}:{device:02x}"
 
 
+def kernel_address(address: str) -> str:
+    """Return C(0000:1b:00.0) for any spelling of a PCI address; raise ValueError for anything else."""
+    match = _ADDRESS.match(address)
+    if match is None:
+        raise ValueError(f"not a PCI address: {address!r}")
+    domain, bus, device = (int(match.group(part), 16) for part in ("domain", "bus", "device"))
+    return "{:04x}:{:02x}:{:02x}{}".format(domain, bus, device, match.group(4) or ".0")
+
+
 def nvml_address_from_device(device: str) -> str:
     """Return NVML's spelling (C(00000000:1B:00.0)) of a device identity; raise ValueError for anything else."""
     match = _DEVICE.match(device)

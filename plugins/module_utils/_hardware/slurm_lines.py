@@ -4,8 +4,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Pure: records in, lines for C(slurm.conf) and C(gres.conf) out.
 
-A record is C({"node": str, "address": str, "cpus": int, "memory_mib": int, "gpus": [GPUs of gpu_info]}). What cannot be
-written correctly is an error, never a shorter line: a missing GPU would silently shrink the cluster.
+A record is C({"node": str, "address": str, "cpus": int, "memory_mib": int, "gpus": [GPUs of gpu_info]}), which
+C(slurm_record) makes of a hardware record. What cannot be written correctly is an error and never a shorter line: a
+missing GPU would silently shrink the cluster.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ _NODE = re.compile(r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?\Z")
 _ADDRESS = re.compile(r"^[A-Za-z0-9]([A-Za-z0-9.:_-]{0,251}[A-Za-z0-9])?\Z")
 _KEY = re.compile(r"^[A-Za-z]+\Z")
 _VALUE = re.compile(r"^[^\s#\"\\]+\Z")
+# What stays the same from run to run of a GPU.
+_GPU_KEYS = ("index", "device", "model", "serial", "uuid", "minor_number")
+_MIB = 1024 * 1024
 _VENDOR_WORDS = frozenset(("nvidia", "tesla", "quadro", "geforce"))
 
 
@@ -98,6 +102,44 @@ def _overrides(node: str, overrides: t.Mapping[str, t.Mapping[str, t.Any]]) -> d
             raise ValueError(f"node {node}: not a Slurm option that can be overridden: {key}={text}")
         result[key] = text
     return result
+
+
+def _topology(cpus: t.Sequence[t.Mapping[str, t.Any]]) -> dict[str, int]:
+    """Return the topology as Slurm names it; nothing if the sockets are not alike, which Slurm cannot say."""
+    shapes = {(cpu["cores"], cpu["threads"]) for cpu in cpus}
+    if len(shapes) != 1:
+        return {}
+    cores, threads = shapes.pop()
+    if threads % cores:
+        return {}
+    return {"SocketsPerBoard": len(cpus), "CoresPerSocket": cores, "ThreadsPerCore": threads // cores}
+
+
+def slurm_record(hardware: t.Mapping[str, t.Any], node: str, address: str) -> dict[str, t.Any]:
+    """Return what Slurm's lines need of a hardware record, with the processors' C(topology).
+
+    Only what stays the same from run to run is in it. Memory is in whole GiB: a new kernel takes some MiB more or less,
+    and Slurm refuses a node that has less memory than its line says. Of the GPUs those are left out that cannot tell
+    their model and device file; how many there should be is for the caller to know.
+    """
+    cpus, memory = hardware.get("cpus"), (hardware.get("memory") or {}).get("total_bytes")
+    if not cpus or not all(cpu.get("cores") and cpu.get("threads") for cpu in cpus):
+        raise ValueError(f"node {node}: the hardware record does not tell the processors")
+    if not memory:
+        raise ValueError(f"node {node}: the hardware record does not tell the memory")
+    mib = memory // _MIB
+    return {
+        "node": node,
+        "address": address,
+        "cpus": sum(cpu["threads"] for cpu in cpus),
+        "memory_mib": mib // 1024 * 1024 or mib,
+        "topology": _topology(cpus),
+        "gpus": [
+            {key: gpu.get(key) for key in _GPU_KEYS}
+            for gpu in hardware.get("gpus") or ()
+            if not gpu.get("lost") and gpu.get("model") and isinstance(gpu.get("minor_number"), int)
+        ],
+    }
 
 
 def slurm_node_lines(

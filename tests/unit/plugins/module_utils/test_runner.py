@@ -21,6 +21,11 @@ def test_exit_status_and_both_streams() -> None:
     assert _runner.run([sys.executable, "-c", script], 20) == _runner.Result(3, "o\\xff", "e")
 
 
+def test_environment_is_added() -> None:
+    script = "import os; print(os.environ['SECRET'], os.environ['LC_ALL'], 'PATH' in os.environ)"
+    assert _runner.run([sys.executable, "-c", script], 20, {"SECRET": "s3"}).stdout == "s3 C True\n"
+
+
 def test_time_is_bounded() -> None:
     with pytest.raises(CommandError, match="did not answer within"):
         _runner.run(["/bin/sleep", "60"], 0.2)

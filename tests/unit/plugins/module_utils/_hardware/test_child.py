@@ -79,3 +79,56 @@ def test_streams_are_let_go(capfd: pytest.CaptureFixture[str]) -> None:
 
     assert child.call_bounded(talk, 10) == [os.devnull] * 3
     assert capfd.readouterr().out == ""
+
+
+def test_many_that_hang_cost_one_timeout_and_hide_nothing() -> None:
+    def hang(progress: Progress) -> None:
+        time.sleep(60)
+
+    functions: dict[Any, Callable[[Progress], Any]] = dict.fromkeys(range(20), hang)
+    functions["good"] = lambda progress: 7
+    begin = time.monotonic()
+    outcomes = child.call_all_bounded(functions, 1)
+    assert time.monotonic() - begin < 10
+    assert list(outcomes) == list(functions)
+    assert outcomes["good"] == (7, None)
+    assert {str(outcomes[number].problem) for number in range(20)} == {"no answer within 1 seconds"}
+
+
+def test_more_than_may_run_at_once_take_turns() -> None:
+    outcomes = child.call_all_bounded({n: lambda progress, n=n: n * n for n in range(50)}, 30, limit=3)
+    assert [outcome.value for outcome in outcomes.values()] == [n * n for n in range(50)]
+
+
+def test_who_gets_no_turn_is_told() -> None:
+    outcomes = child.call_all_bounded({n: lambda progress: time.sleep(60) for n in range(3)}, 0.5, limit=2)
+    assert str(outcomes[2].problem) == "no time was left to ask"
+    assert isinstance(outcomes[2].problem, child.ChildTimeout)
+
+
+def test_failures_stay_with_their_function() -> None:
+    def fail(progress: Progress) -> None:
+        raise OSError("no such device")
+
+    outcomes = child.call_all_bounded({"bad": fail, "good": lambda progress: [1]}, 10)
+    assert outcomes["good"].value == [1]
+    assert isinstance(outcomes["bad"].problem, child.ChildFailed) and outcomes["bad"].problem.kind == "OSError"
+
+
+def test_nobody_to_ask() -> None:
+    assert child.call_all_bounded({}, 1) == {}
+
+
+def test_steps_without_end_do_not_outlast_the_deadline() -> None:
+    def talk(progress: Progress) -> None:
+        while True:
+            progress("talking")
+
+    with pytest.raises(child.ChildTimeout, match="while talking"):
+        child.call_bounded(talk, 0.5)
+
+
+def test_nothing_is_left_open() -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    child.call_all_bounded({0: lambda progress: 1, 1: lambda progress: time.sleep(60)}, 0.3)
+    assert len(os.listdir("/proc/self/fd")) == before

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from ansible_collections.aidc.ops.plugins.module_utils._hardware import nvml_reader
+from ansible_collections.aidc.ops.plugins.module_utils._hardware.gpu_errors import DriverBroken
+from ansible_collections.aidc.ops.plugins.module_utils._hardware.gpu_keys import GPU_KEYS, PCIE_KEYS
 
 LOST = 15
 NOT_SUPPORTED = 3
@@ -28,6 +30,7 @@ class Nvml:
 
     def __init__(self, count: int = 2) -> None:
         self.count = count
+        self.mig_mode = 0
         self.errors: dict[tuple[str, int | None], int] = {}
         self.open = False
         self.recovery = 0
@@ -43,6 +46,7 @@ class Nvml:
 
     def nvmlShutdown(self) -> None:
         self.open = False
+        self._check("nvmlShutdown")
 
     def nvmlDeviceGetCount(self) -> int:
         self._check("nvmlDeviceGetCount")
@@ -62,6 +66,16 @@ class Nvml:
             "nvmlDeviceGetSerial": lambda gpu: b"165%d" % gpu,
             "nvmlDeviceGetName": lambda gpu: "NVIDIA H100 80GB HBM3",
             "nvmlDeviceGetMinorNumber": lambda gpu: gpu,
+            "nvmlDeviceGetBoardPartNumber": lambda gpu: b"692-2G520-0200-000",
+            "nvmlDeviceGetVbiosVersion": lambda gpu: "96.00.99.00.01",
+            "nvmlDeviceGetInforomImageVersion": lambda gpu: "G520.0200.00.05",
+            "nvmlDeviceGetCudaComputeCapability": lambda gpu: (9, 0),
+            "nvmlDeviceGetMemoryAffinity": lambda gpu, words, scope: [1 << gpu],
+            "nvmlDeviceGetCurrPcieLinkWidth": lambda gpu: 8,
+            "nvmlDeviceGetMaxPcieLinkWidth": lambda gpu: 16,
+            "nvmlDeviceGetCurrPcieLinkGeneration": lambda gpu: 4,
+            "nvmlDeviceGetMaxPcieLinkGeneration": lambda gpu: 5,
+            "nvmlDeviceGetPowerUsage": lambda gpu: 68920,
             "nvmlDeviceGetMemoryInfo": lambda gpu: SimpleNamespace(total=85899345920),
             "nvmlDeviceGetTemperature": lambda gpu, sensor: 61,
             "nvmlDeviceGetPowerManagementLimit": lambda gpu: 700000,
@@ -69,13 +83,17 @@ class Nvml:
             "nvmlDeviceGetMaxClockInfo": lambda gpu, kind: 1980,
             "nvmlDeviceGetPersistenceMode": lambda gpu: 1,
             "nvmlDeviceGetEccMode": lambda gpu: [1, 0],
-            "nvmlDeviceGetTotalEccErrors": lambda gpu, kind, counter: 7 if (kind, counter) == (1, 0) else 99,
+            "nvmlDeviceGetTotalEccErrors": lambda gpu, kind, counter: 10 * kind + counter,
             "nvmlDeviceGetRemappedRows": lambda gpu: (1, 2, 1, 0),
             "nvmlDeviceGetFieldValues": lambda gpu, fields: [
                 SimpleNamespace(nvmlReturn=0, value=SimpleNamespace(uiVal=self.recovery))
             ],
-            "nvmlDeviceGetMigMode": lambda gpu: [0, 1],
+            "nvmlDeviceGetMigMode": lambda gpu: [self.mig_mode, 1],
+            "nvmlDeviceGetMaxMigDeviceCount": lambda gpu: 0,
             "nvmlDeviceGetNvLinkState": self._nvlink,
+            "nvmlDeviceGetNvLinkVersion": lambda gpu, link: 7,
+            "nvmlDeviceGetNvLinkRemoteDeviceType": lambda gpu, link: 2,
+            "nvmlDeviceGetNvLinkRemotePciInfo": lambda gpu, link: SimpleNamespace(busId=f"00000000:0{link + 5}:00.0"),
             "nvmlDeviceGetComputeRunningProcesses": lambda gpu: [SimpleNamespace(pid=42), SimpleNamespace(pid=7)],
             "nvmlDeviceGetGraphicsRunningProcesses": lambda gpu: [SimpleNamespace(pid=42)],
         }
@@ -97,9 +115,17 @@ def test_healthy_gpu() -> None:
     answer = nvml_reader.read_node(Nvml(), {})
     assert (answer["available"], answer["reason"], answer["driver_version"]) == (True, None, "570.148.08")
     assert answer["gpus"][1] == {
+        "vendor": "nvidia",
         "index": 1,
         "uuid": "GPU-1",
         "serial": "1651",
+        "part_number": "692-2G520-0200-000",
+        "vbios_version": "96.00.99.00.01",
+        "inforom_version": "G520.0200.00.05",
+        "compute_capability": "9.0",
+        "numa_node": 1,
+        "pcie": {"width": 8, "max_width": 16, "generation": 4, "max_generation": 5},
+        "power_usage_watts": 68.92,
         "model": "NVIDIA H100 80GB HBM3",
         "pci_bus_id": "00000000:1C:00.0",
         "device": "gpu:0000:1c:00",
@@ -111,17 +137,45 @@ def test_healthy_gpu() -> None:
         "max_graphics_clock_mhz": 1980,
         "persistence_mode": True,
         "ecc_mode": True,
-        "ecc_uncorrected_volatile": 7,
+        "ecc_uncorrected_volatile": 10,
+        "ecc": {
+            "mode": True,
+            "mode_pending": False,
+            "corrected_aggregate": 1,
+            "uncorrected_aggregate": 11,
+            "corrected_volatile": 0,
+            "uncorrected_volatile": 10,
+        },
         "remapped_rows": {"correctable": 1, "uncorrectable": 2, "pending": True, "failure": False},
         "recovery_action": "none",
         "mig_mode": False,
         "nvlinks_active": 3,
         "nvlinks_total": 4,
+        "nvlinks": [
+            {
+                "link": link,
+                "active": link != 2,
+                "version": 4,
+                "remote_type": "switch",
+                "remote_pci_address": f"0000:0{link + 5}:00.0",
+            }
+            for link in range(4)
+        ],
+        "mig_devices": [],
         "minor_number": 1,
         "processes": [7, 42],
         "lost": False,
         "error": None,
     }
+
+
+def test_every_gpu_has_every_key() -> None:
+    nvml = Nvml(3)
+    nvml.errors[("*", 1)] = LOST
+    nvml.errors[("nvmlDeviceGetHandleByIndex", 2)] = 999
+    for gpu in nvml_reader.read_node(nvml, {})["gpus"]:
+        assert sorted(gpu) == sorted(GPU_KEYS)
+        assert sorted(gpu["pcie"]) == sorted(PCIE_KEYS)
 
 
 def test_nvml_is_closed_again() -> None:
@@ -130,12 +184,23 @@ def test_nvml_is_closed_again() -> None:
     assert nvml.open is False
 
 
+def test_an_error_while_closing_takes_nothing_back() -> None:
+    nvml = Nvml()
+    nvml.errors[("nvmlShutdown", None)] = 999
+    assert [gpu["error"] for gpu in nvml_reader.read_node(nvml, {})["gpus"]] == [None, None]
+
+
 @pytest.mark.parametrize("error", [NOT_SUPPORTED, FUNCTION_NOT_FOUND])
 def test_what_nvml_does_not_tell_is_null(error: int) -> None:
     """An unsupported answer and a function that an older driver lacks are two errors with one meaning."""
     nvml = Nvml(1)
     for name in (
         "nvmlDeviceGetEccMode",
+        "nvmlDeviceGetTotalEccErrors",
+        "nvmlDeviceGetCudaComputeCapability",
+        "nvmlDeviceGetMemoryAffinity",
+        "nvmlDeviceGetPowerUsage",
+        "nvmlDeviceGetCurrPcieLinkWidth",
         "nvmlDeviceGetRemappedRows",
         "nvmlDeviceGetMigMode",
         "nvmlDeviceGetNvLinkState",
@@ -145,10 +210,17 @@ def test_what_nvml_does_not_tell_is_null(error: int) -> None:
         "nvmlDeviceGetSerial",
     ):
         nvml.errors[(name, None)] = error
-    gpu = nvml_reader.read_node(nvml, {})["gpus"][0]
+    answer = nvml_reader.read_node(nvml, {})
+    gpu = answer["gpus"][0]
     silent = {key for key, value in gpu.items() if value is None} - {"error"}
-    assert silent == {
+    lists = {"nvlinks", "mig_devices"}
+    assert silent - lists == {
+        "ecc",
         "ecc_mode",
+        "ecc_uncorrected_volatile",
+        "compute_capability",
+        "numa_node",
+        "power_usage_watts",
         "remapped_rows",
         "mig_mode",
         "nvlinks_active",
@@ -159,7 +231,75 @@ def test_what_nvml_does_not_tell_is_null(error: int) -> None:
         "processes",
         "serial",
     }
-    assert (gpu["lost"], gpu["uuid"]) == (False, "GPU-0")
+    # A GPU that has no links is not a driver that cannot be asked for them.
+    assert silent & lists == (set() if error == NOT_SUPPORTED else lists)
+    assert (gpu["lost"], gpu["uuid"], gpu["pcie"]["width"]) == (False, "GPU-0", None)
+    assert answer["problems"] == []
+
+
+def test_a_query_that_fails_is_null_and_a_problem() -> None:
+    nvml = Nvml(2)
+    nvml.errors[("nvmlDeviceGetTemperature", 1)] = 999
+    nvml.errors[("nvmlDeviceGetEccMode", 1)] = 4
+    answer = nvml_reader.read_node(nvml, {})
+    gpu = answer["gpus"][1]
+    assert (gpu["temperature_celsius"], gpu["ecc_mode"], gpu["error"]) == (None, None, None)
+    assert answer["problems"] == [
+        {"part": "gpus", "device": "gpu:0000:1c:00", "message": "nvmlDeviceGetEccMode: error 4"},
+        {"part": "gpus", "device": "gpu:0000:1c:00", "message": "nvmlDeviceGetTemperature: error 999"},
+    ]
+
+
+def test_a_gpu_that_says_nothing_at_all_is_an_error_of_that_gpu() -> None:
+    """As after XID 119: the handle can be had, and every question fails."""
+    nvml = Nvml(2)
+    for name in ("nvmlDeviceGetPciInfo", "nvmlDeviceGetUUID", "nvmlDeviceGetName", "nvmlDeviceGetMemoryInfo"):
+        nvml.errors[(name, 1)] = 999
+    answer = nvml_reader.read_node(nvml, {})
+    assert (answer["gpus"][1]["error"], answer["gpus"][1]["lost"]) == ("error 999", False)
+    assert answer["problems"] == [{"part": "gpus", "device": None, "message": "nvidia GPU 1: error 999"}]
+
+
+def test_an_old_library_without_a_function() -> None:
+    class Old(Nvml):
+        def __getattr__(self, name: str) -> Any:
+            if name in ("nvmlDeviceGetNvLinkRemoteDeviceType", "nvmlDeviceGetMigMode", "nvmlDeviceGetMemoryAffinity"):
+                raise AttributeError(name)
+            return super().__getattr__(name)
+
+    answer = nvml_reader.read_node(Old(1), {})
+    gpu = answer["gpus"][0]
+    assert (gpu["mig_mode"], gpu["mig_devices"], gpu["numa_node"]) == (None, None, None)
+    assert (gpu["nvlinks"][0]["remote_type"], answer["problems"]) == ("unknown", [])
+
+
+@pytest.mark.parametrize(
+    ("affinity", "node"), [([0], None), ([3], None), ([1 << 63], 63), (None, None)], ids=["none", "two", "last", "no"]
+)
+def test_the_numa_node_is_told_only_if_there_is_one(affinity: list[int] | None, node: int | None) -> None:
+    class Placed(Nvml):
+        def nvmlDeviceGetMemoryAffinity(self, gpu: int, words: int, scope: int) -> Any:
+            if affinity is None:
+                raise NvmlError(NOT_SUPPORTED)
+            return affinity
+
+    assert nvml_reader.read_node(Placed(1), {})["gpus"][0]["numa_node"] == node
+
+
+@pytest.mark.parametrize("address", [b"\xf8\x95", "", "rubbish", "{{ lookup('pipe', 'id') }}"])
+def test_an_address_that_is_none(address: Any) -> None:
+    class Odd(Nvml):
+        def nvmlDeviceGetPciInfo(self, gpu: int) -> Any:
+            return SimpleNamespace(busId=address)
+
+    gpu = nvml_reader.read_node(Odd(1), {})["gpus"][0]
+    assert (gpu["device"], gpu["pci_bus_id"], gpu["uuid"], gpu["error"]) == (None, None, "GPU-0", None)
+
+
+@pytest.mark.parametrize("count", [-1, 4294967295])
+def test_a_count_that_cannot_be(count: int) -> None:
+    with pytest.raises(DriverBroken, match=f"counts {count} GPUs"):
+        nvml_reader.read_node(Nvml(count), {})
 
 
 def test_lost_gpu_does_not_hide_the_others() -> None:
@@ -175,7 +315,8 @@ def test_gpu_that_gets_lost_while_it_is_read_keeps_its_address() -> None:
     nvml = Nvml(1)
     nvml.errors[("nvmlDeviceGetTemperature", 0)] = LOST
     gpu = nvml_reader.read_node(nvml, {})["gpus"][0]
-    assert (gpu["lost"], gpu["device"], gpu["uuid"]) == (True, "gpu:0000:1b:00", None)
+    assert (gpu["lost"], gpu["device"], gpu["temperature_celsius"]) == (True, "gpu:0000:1b:00", None)
+    assert (gpu["uuid"], gpu["serial"]) == ("GPU-0", "1650"), "what it said before stays"
 
 
 def test_gpu_with_another_error_is_not_called_lost() -> None:
@@ -200,6 +341,14 @@ def test_lost_gpu_gets_its_name_from_the_driver() -> None:
     assert (gpus[0]["uuid"], gpus[0]["minor_number"]) == ("GPU-0", 0)
 
 
+def test_a_strange_name_in_the_drivers_tree_is_skipped() -> None:
+    nvml = Nvml(2)
+    nvml.errors[("nvmlDeviceGetHandleByIndex", 1)] = LOST
+    facts = {"model": None, "uuid": None, "minor_number": None}
+    proc = {"0000:1b:00.0": facts, "0000:1c:00.0": facts, "{{ 7 * 7 }}": facts, "lost+found": facts}
+    assert nvml_reader.read_node(nvml, proc)["gpus"][1]["device"] == "gpu:0000:1c:00"
+
+
 def test_no_guess_when_the_numbers_do_not_match() -> None:
     nvml = Nvml(3)
     nvml.errors[("nvmlDeviceGetHandleByIndex", 1)] = LOST
@@ -219,14 +368,14 @@ def test_absent_driver_is_an_answer(error: int, text: str) -> None:
 def test_broken_driver_is_an_error_that_says_which(error: int, text: str) -> None:
     nvml = Nvml()
     nvml.errors[("nvmlInit", None)] = error
-    with pytest.raises(nvml_reader.DriverBroken, match=text):
+    with pytest.raises(DriverBroken, match=text):
         nvml_reader.read_node(nvml, {})
 
 
 def test_driver_that_stops_answering_is_an_error() -> None:
     nvml = Nvml()
     nvml.errors[("nvmlDeviceGetCount", None)] = 999
-    with pytest.raises(nvml_reader.DriverBroken, match="stopped answering"):
+    with pytest.raises(DriverBroken, match="stopped answering"):
         nvml_reader.read_node(nvml, {})
     assert nvml.open is False
 

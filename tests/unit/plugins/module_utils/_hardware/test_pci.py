@@ -26,6 +26,16 @@ def test_every_spelling_gives_one_identity(address: str, device: str) -> None:
 def test_anything_else_is_refused(address: str) -> None:
     with pytest.raises(ValueError, match="not a PCI address"):
         pci.device_from_address(address)
+    with pytest.raises(ValueError, match="not a PCI address"):
+        pci.kernel_address(address)
+
+
+@pytest.mark.parametrize(
+    ("address", "written"),
+    [("00000000:C1:00.0", "0000:c1:00.0"), ("0000:05:1f.3", "0000:05:1f.3"), ("00010000:1B:00", "10000:1b:00.0")],
+)
+def test_the_way_the_kernel_writes_it(address: str, written: str) -> None:
+    assert pci.kernel_address(address) == written
 
 
 def test_way_back_to_nvml() -> None:

@@ -154,3 +154,70 @@ def test_two_gpus_with_one_device_file_are_refused() -> None:
     twice = gpus(0, 1) + gpus(1, model="NVIDIA A100-SXM4-80GB")
     with pytest.raises(ValueError, match="two GPUs claim /dev/nvidia1"):
         slurm_lines.slurm_gres_lines([record(gpus=twice)])
+
+
+# hardware records
+
+
+HARDWARE = {
+    "cpus": [{"socket": number, "cores": 56, "threads": 112} for number in range(2)],
+    "memory": {"total_bytes": 2164146941952},
+    "gpus": [{**gpu, "lost": False, "temperature_celsius": 40, "uuid": "u"} for gpu in gpus(0, 1)],
+}
+
+
+def test_a_hardware_record_becomes_what_the_lines_need() -> None:
+    made = slurm_lines.slurm_record(HARDWARE, "gpu1", "10.0.0.11")
+    assert made["topology"] == {"SocketsPerBoard": 2, "CoresPerSocket": 56, "ThreadsPerCore": 2}
+    assert slurm_lines.slurm_node_lines([made]) == [
+        "NodeName=gpu1 NodeAddr=10.0.0.11 CPUs=224 RealMemory=2063360 Gres=gpu:h100:2 State=UNKNOWN"
+    ]
+    assert made["memory_mib"] % 1024 == 0
+    assert "temperature_celsius" not in made["gpus"][0], "what changes by itself is no part of it"
+
+
+@pytest.mark.parametrize(
+    ("cpus", "topology", "count"),
+    [
+        ([(8, 16)], {"SocketsPerBoard": 1, "CoresPerSocket": 8, "ThreadsPerCore": 2}, 16),
+        ([(72, 72)] * 2, {"SocketsPerBoard": 2, "CoresPerSocket": 72, "ThreadsPerCore": 1}, 144),
+        ([(8, 16), (7, 14)], {}, 30),
+        ([(8, 12)], {}, 12),
+    ],
+)
+def test_sockets_that_are_not_alike_have_no_topology(cpus: list[tuple[int, int]], topology: Any, count: int) -> None:
+    made = slurm_lines.slurm_record({**HARDWARE, "cpus": [{"cores": c, "threads": t} for c, t in cpus]}, "a", "b")
+    assert (made["topology"], made["cpus"]) == (topology, count)
+
+
+def test_a_small_memory_is_not_rounded_to_nothing() -> None:
+    made = slurm_lines.slurm_record({**HARDWARE, "memory": {"total_bytes": 512 * 1024 * 1024}}, "a", "b")
+    assert made["memory_mib"] == 512
+
+
+@pytest.mark.parametrize("broken", [{"lost": True}, {"model": None}, {"minor_number": None}])
+def test_a_gpu_that_cannot_be_used_is_left_out(broken: dict[str, Any]) -> None:
+    sick = [{**HARDWARE["gpus"][0], **broken}, HARDWARE["gpus"][1]]  # type: ignore[dict-item, index]
+    made = slurm_lines.slurm_record({**HARDWARE, "gpus": sick}, "a", "b")
+    assert [gpu["minor_number"] for gpu in made["gpus"]] == [1]
+
+
+@pytest.mark.parametrize("gpus_found", [[], None])
+def test_a_node_without_gpus(gpus_found: Any) -> None:
+    assert slurm_lines.slurm_record({**HARDWARE, "gpus": gpus_found}, "a", "b")["gpus"] == []
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"cpus": None},
+        {"cpus": []},
+        {"cpus": [{"cores": None, "threads": 8}]},
+        {"cpus": [{"cores": 0, "threads": 8}]},
+        {"memory": None},
+        {"memory": {"total_bytes": None}},
+    ],
+)
+def test_what_the_record_does_not_tell_is_an_error_that_names_the_node(broken: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="node gpu1: the hardware record does not tell the"):
+        slurm_lines.slurm_record({**HARDWARE, **broken}, "gpu1", "b")
