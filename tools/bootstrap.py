@@ -132,6 +132,9 @@ def system_needs(cgroup_v2: bool, root: bool) -> list[Need]:
             files=("/usr/share/keyrings/debian-archive-keyring.gpg", "/usr/share/keyrings/debian-archive-keyring.pgp"),
         ),
         Need(("openssh-client",), "SSH keys of the lab", ("ssh-keygen",)),
+        Need(("openssl",), "certificates of the simulated BMCs", ("openssl",)),
+        Need(("ipmitool",), "asks BMCs through IPMI", ("ipmitool",)),
+        Need(("openipmi",), "simulates a BMC with IPMI", ("ipmi_sim",)),
     ]
     if not cgroup_v2:
         needs.append(

@@ -41,8 +41,8 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check(
         "catalogue",
-        "the compiled fault catalogue is what its sources give",
-        "python tools/compile_catalogue.py --check",
+        "the compiled fault catalogue and record schema are what their sources give",
+        "python tools/compile_catalogue.py --check && python tools/compile_record.py --check",
     ),
     Check(
         "changelog",
@@ -56,7 +56,7 @@ CHECKS: tuple[Check, ...] = (
         "defaults and README tables are what the specifications give",
         "python tools/role_specs.py --check",
     ),
-    Check("unit", "unit tests", "python -m pytest tests/unit --quiet --durations=10 -rfEs"),
+    Check("unit", "unit tests", "python -m pytest tests/unit --quiet --numprocesses=2 --durations=10 -rfEs"),
     Check(
         "lint",
         "ansible-lint, production profile",
@@ -105,6 +105,28 @@ CHECKS: tuple[Check, ...] = (
         group="slow",
         needs=("gcc", "make"),
         limit=900,
+    ),
+    Check(
+        "playbooks",
+        "playbooks on nodes that are folders of hardware files",
+        "python -m pytest tests/playbooks --quiet",
+        group="slow",
+        needs=("ansible-playbook",),
+    ),
+    Check(
+        "bmc",
+        "bmc_info and the inventory redfish on real Redfish and IPMI servers",
+        "python -m pytest tests/bmc --quiet",
+        group="slow",
+        needs=("ipmitool", "ipmi_sim", "openssl"),
+        limit=900,
+    ),
+    Check(
+        "prometheus",
+        "client, inventory and rules on a real Prometheus",
+        "python -m pytest tests/prometheus --quiet",
+        group="slow",
+        needs=("dpkg-deb",),
     ),
 )
 

@@ -170,6 +170,18 @@ def test_expected_counts_become_one_series_for_each_node() -> None:
     ]
 
 
+def test_records_count_for_the_nodes_that_nobody_entered() -> None:
+    def expected(**variables: Any) -> list[str]:
+        groups = yaml.safe_load(rules("aidc_gpu", **variables))["groups"]
+        return [rule["expr"] for group in groups if group["name"] == "aidc_gpu_records" for rule in group["rules"]]
+
+    (named,) = expected(prometheus_expected_gpus={"gpu-a.1": 8, "gpu2": 4})
+    assert 'aidc_ops_hardware_gpus{instance!~"gpu\\\\-a\\\\.1|gpu2"})[7d:1h]' in named
+    (all_nodes,) = expected(prometheus_expected_gpus={}, prometheus_expected_gpus_window="2h")
+    assert all_nodes.startswith("max_over_time(sum by (instance) (aidc_ops_hardware_gpus)[2h:1h])")
+    assert expected(prometheus_expected_gpus_window="") == []
+
+
 @pytest.mark.parametrize("name", RULE_FILES)
 def test_a_site_without_nodes_and_jobs_has_rules_too(name: str) -> None:
     text = rules(name, prometheus_expected_gpus={}, prometheus_targets=[], prometheus_expected_loop_sources=[])

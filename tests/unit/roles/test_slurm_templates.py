@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 from ansible.errors import AnsibleError
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
 from render import ROOT, load_variables, render
 
 ROLE = ROOT / "roles" / "slurm"
@@ -141,6 +143,87 @@ def test_kept_records_are_used_when_a_node_is_not_in_the_run() -> None:
 def test_a_broken_record_is_an_error() -> None:
     with pytest.raises(AnsibleError):
         node_lines(**kept('{"node": "gpu1", "cp'))
+
+
+# what a hardware record becomes
+
+
+HARDWARE = json.loads((ROOT / "tests/unit/fixtures/hardware_record/node.json").read_text(encoding="utf-8"))
+
+
+def value(expression: str, hardware: Any, **variables: Any) -> Any:
+    """What an expression over the role's variables gives on gpu1 after its hardware was collected."""
+    names: dict[str, Any] = {"ansible_check_mode": False, "inventory_hostname": "gpu1", "ansible_host": "192.0.2.21"}
+    for source in ("defaults/main.yml", "vars/main.yml"):
+        names.update(load_variables(ROLE / source))
+    names.update({**CLUSTER, "__slurm_hardware": hardware, "__slurm_kept_files": {"stdout_lines": []}} | variables)
+    return Templar(DataLoader(), variables=names).template(trust_as_template("{{ " + expression + " }}"))
+
+
+def found(**changes: Any) -> dict[str, Any]:
+    return {"record": {**HARDWARE, **changes}}
+
+
+def test_processors_memory_and_gpus_come_from_one_record() -> None:
+    made = value("__slurm_measured", found())
+    assert {key: made[key] for key in ("node", "address", "cpus", "memory_mib")} == {
+        "node": "gpu1",
+        "address": "192.0.2.21",
+        "cpus": 224,
+        "memory_mib": 2063360,
+    }
+    assert made["topology"] == {"SocketsPerBoard": 2, "CoresPerSocket": 56, "ThreadsPerCore": 2}
+    assert [one["minor_number"] for one in value("__slurm_good_gpus", found())] == [0, 1]
+    assert value("__slurm_keep_gpus", found()) is False
+    assert value("__slurm_left_out", found()) is False
+
+
+@pytest.mark.parametrize(
+    "lost", [[{**HARDWARE["gpus"][0], "lost": True}, HARDWARE["gpus"][1]], [HARDWARE["gpus"][0]], []]
+)
+def test_a_lost_gpu_does_not_shrink_a_known_node(lost: list[Any]) -> None:
+    known = kept(json.dumps(record("gpu1", [gpu(0), gpu(1)])))
+    assert value("__slurm_keep_gpus", found(gpus=lost), **known) is True
+    assert value("__slurm_keep_gpus", found(gpus=lost), slurm_accept_fewer_gpus=True, **known) is False
+    assert value("__slurm_is_new", found(gpus=lost), **known) is False
+
+
+def test_a_known_node_that_cannot_tell_anything_keeps_its_record() -> None:
+    known = kept(json.dumps(RECORDS[0]))
+    assert value("__slurm_measured", {"msg": "no such interpreter"}, **known) == RECORDS[0]
+    assert value("__slurm_keep_gpus", {"msg": "no such interpreter"}, **known) is True
+
+
+@pytest.mark.parametrize(
+    ("hardware", "complaint"),
+    [
+        ({"msg": "no such interpreter"}, "no such interpreter"),
+        (found(gpus=[], problems=[]), "no GPU was found"),
+        (
+            found(gpus=None, problems=[{"part": "gpus", "device": None, "message": "version mismatch"}]),
+            "version mismatch",
+        ),
+    ],
+)
+def test_a_new_node_whose_gpus_cannot_be_told_is_left_out_of_a_check_and_refused_otherwise(
+    hardware: dict[str, Any], complaint: str
+) -> None:
+    assert value("__slurm_complaint", hardware) == complaint
+    assert value("__slurm_is_new", hardware) is True
+    assert value("__slurm_left_out", hardware, ansible_check_mode=True) is True
+    assert value("__slurm_left_out", hardware) is False
+    assert value("__slurm_seen_gpus", hardware) == []
+
+
+def test_a_host_without_gpus_needs_none() -> None:
+    bare = found(gpus=None, problems=[])
+    assert value("__slurm_left_out", bare, ansible_check_mode=True, slurm_discover_gpus=False) is False
+    assert value("__slurm_good_gpus", found(), slurm_discover_gpus=False) == []
+
+
+def test_a_record_without_processors_is_an_error() -> None:
+    with pytest.raises(AnsibleError, match="does not tell the processors"):
+        value("__slurm_measured", found(cpus=None))
 
 
 # slurm.conf, partitions.conf, cgroup.conf
