@@ -34,7 +34,8 @@ def test_the_rules_are_loaded_and_healthy() -> None:
     assert set(groups) == {"aidc_gpu", "aidc_gpu_counts", "aidc_gpu_records", "aidc_monitoring"}
     wait_for(
         lambda: all(rule["health"] == "ok" for group in prometheus("rules")["groups"] for rule in group["rules"]),
-        30,
+        # The group that takes counts from hardware records is evaluated once a minute.
+        90,
         "every rule evaluated without an error",
     )
 
