@@ -1,115 +1,19 @@
-# Tests of what the role prometheus writes: configuration, targets, arguments, and the alert rules with promtool.
+# Tests of what the role prometheus writes: configuration, targets, arguments, and the texts of the alert rules.
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright (c) 2026 aidc.ops contributors
-"""promtool comes from PATH or else from the node image of the lab. Where neither is there, the tests that need it are
-skipped by name; the molecule scenario ``monitoring`` runs the same rule tests on the rules as deployed, in any case.
-"""
+"""What the rules do is tested with promtool in tests/prometheus, and as deployed in the scenario monitoring."""
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import engine
 import pytest
 import yaml
-from render import ROOT, render
+from prometheus_rendered import JOBS, RULE_FILES, RULE_TESTS, alerts, rules
+from render import render
 
 from ansible_collections.aidc.ops.plugins.module_utils._faults import CLASSES, recognise_alert
-
-RULE_TESTS = Path(__file__).resolve().parent / "prometheus_rules"
-RULE_FILES = ("aidc_gpu", "aidc_monitoring")
-IMAGE = os.environ.get("AIDC_OPS_LAB_IMAGE", "localhost/aidc-node") + ":bookworm"
-JOBS = [
-    {
-        "name": "node_exporter",
-        "port": 9100,
-        "hosts": [{"name": "mon", "address": "192.0.2.1"}, {"name": "gpu1", "address": "192.0.2.11"}],
-    },
-    {
-        "name": "gpu_exporter",
-        "port": 9400,
-        "hosts": [{"name": "gpu1", "address": "192.0.2.11", "labels": {"rack": "r1", "leaf": "l1"}}],
-    },
-]
-
-Promtool = Callable[..., subprocess.CompletedProcess[str]]
-
-
-def rules(name: str, **variables: Any) -> str:
-    settings = {
-        "prometheus_expected_gpus": {"gpu1": 8},
-        "prometheus_targets": JOBS,
-        "prometheus_expected_loop_sources": ["alertmanager"],
-    }
-    return render("prometheus", f"rules/{name}.yml.j2", **(settings | variables))
-
-
-def alerts() -> list[dict[str, Any]]:
-    return [
-        rule
-        for name in RULE_FILES
-        for group in yaml.safe_load(rules(name))["groups"]
-        for rule in group["rules"]
-        if "alert" in rule
-    ]
-
-
-@pytest.fixture(scope="module")
-def promtool() -> Promtool:
-    """Runs promtool in a directory: ``promtool(directory, *arguments)``."""
-    if shutil.which("promtool"):
-        prefix: list[str] = []
-    else:
-        podman = shutil.which("podman")
-        if podman is not None:
-            engine.ensure(ROOT / ".cache" / "containers.conf")
-        if podman is None or subprocess.run([podman, "image", "exists", IMAGE], check=False).returncode:
-            pytest.skip(f"promtool is neither on PATH nor in an image {IMAGE}; run: molecule test -s monitoring")
-        prefix = [podman, "run", "--rm", "--network=none", "--systemd=false", "--workdir=/work"]
-
-    def run(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-        inside = [*prefix, f"--volume={directory}:/work:ro", IMAGE] if prefix else []
-        command = [*inside, "promtool", *arguments]
-        return subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=120, check=False)
-
-    return run
-
-
-@pytest.fixture
-def rule_folder(tmp_path: Path) -> Path:
-    """The tests of the rules, beside the rules they name."""
-    shutil.copytree(RULE_TESTS, tmp_path, dirs_exist_ok=True)
-    (tmp_path / "rules").mkdir()
-    for name in RULE_FILES:
-        (tmp_path / "rules" / f"{name}.yml").write_text(rules(name))
-    return tmp_path
-
-
-def test_rules_do_what_their_tests_say(promtool: Promtool, rule_folder: Path) -> None:
-    result = promtool(rule_folder, "test", "rules", *sorted(path.name for path in RULE_TESTS.glob("*.yml")))
-    assert result.returncode == 0, result.stdout + result.stderr
-
-
-def test_a_rule_that_never_fires_would_be_noticed(promtool: Promtool, rule_folder: Path) -> None:
-    broken = rule_folder / "rules" / "aidc_gpu.yml"
-    broken.write_text(broken.read_text().replace('xid="79"', 'xid="97"'))
-    result = promtool(rule_folder, "test", "rules", "aidc_gpu.yml")
-    assert result.returncode != 0
-    assert "GpuFellOffBus" in result.stdout + result.stderr
-
-
-def test_configuration_passes_promtool(promtool: Promtool, tmp_path: Path) -> None:
-    (tmp_path / "prometheus.yml").write_text(
-        render("prometheus", "prometheus.yml.j2", prometheus_targets=JOBS, prometheus_external_labels={"site": 'a "b"'})
-    )
-    result = promtool(tmp_path, "check", "config", "prometheus.yml")
-    assert result.returncode == 0, result.stdout + result.stderr
 
 
 def test_every_alert_is_tested_where_it_fires_and_where_it_must_not() -> None:

@@ -189,7 +189,7 @@ def test_readme_shows_a_play_and_every_option(role: Path) -> None:
 def test_every_template_is_rendered_in_a_test(role: Path) -> None:
     templates = {str(path.relative_to(role / "templates")) for path in (role / "templates").rglob("*.j2")}
     named: set[str] = set()
-    for path in (ROOT / "tests" / "unit" / "roles").glob(f"test_{role.name}*.py"):
+    for path in (ROOT / "tests" / "unit" / "roles").glob(f"*{role.name}_*.py"):
         source = path.read_text(encoding="utf-8")
         if "render(" in source:
             named |= texts(ast.parse(source))

@@ -18,7 +18,7 @@ import yaml
 
 from ansible_collections.aidc.ops.tests.fakes.prometheus import FakePrometheus, sample, vector
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 sys.path.insert(0, str(ROOT / "molecule" / "shared"))
 
 from bmcsim.certificates import make_certificate

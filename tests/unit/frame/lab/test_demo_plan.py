@@ -12,7 +12,7 @@ import spec
 import yaml
 from demo_progress import DemoError
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 
 
 def test_the_inventory_of_the_lab_is_that_of_the_defaults() -> None:

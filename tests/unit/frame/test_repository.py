@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
@@ -96,7 +96,7 @@ def test_dependencies_are_in_the_bundle() -> None:
         assert any(Path(place, "ansible_collections", namespace, collection).is_dir() for place in sys.path)
 
 
-# inventories/discovered asks servers; tests/unit/lab/test_inventory_discovered.py loads it with some.
+# inventories/discovered asks servers; tests/unit/frame/lab/test_inventory_discovered.py loads it with some.
 STATIC = sorted({path.name for path in (ROOT / "inventories").iterdir() if path.is_dir()} - {"discovered"})
 
 

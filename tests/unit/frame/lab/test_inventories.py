@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 INVENTORIES = ("lab", "example")
 # Variables of the inventories themselves, and those of the whole collection.
 OWN = ("ansible_", "aidc_ops_", "lab_", "site_")

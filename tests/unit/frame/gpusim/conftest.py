@@ -21,7 +21,7 @@ from unittest import mock
 
 import pytest
 
-SOURCES = Path(__file__).resolve().parents[3] / "molecule/shared/gpusim"
+SOURCES = Path(__file__).resolve().parents[4] / "molecule/shared/gpusim"
 H100 = "NVIDIA H100 80GB HBM3"
 
 PRELUDE = """

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 for folder in (ROOT / "molecule" / "shared", ROOT / "tools"):
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))

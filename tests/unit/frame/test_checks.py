@@ -16,7 +16,7 @@ import pytest
 from checks_report import Screen, closing_line, reasons, table
 from checks_runner import Check, Result, Runner
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def run(tmp_path: Path, *wanted: Check, slots: int = 2) -> tuple[list[Result], str]:

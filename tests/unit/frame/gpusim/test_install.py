@@ -14,7 +14,7 @@ import pytest
 if TYPE_CHECKING:
     from conftest import Builder, Node
 
-PROGRAMS = Path(__file__).resolve().parents[3] / "molecule/shared/gpusim/bin"
+PROGRAMS = Path(__file__).resolve().parents[4] / "molecule/shared/gpusim/bin"
 
 
 def test_install_below_a_folder(library: Path, builder: Builder, tmp_path: Path) -> None:

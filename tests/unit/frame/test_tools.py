@@ -19,7 +19,7 @@ import rulebook_schema
 import run_ansible_test
 import yaml
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 # --- tools/bootstrap.py
