@@ -166,14 +166,14 @@ class Lab:
         try:
             engine.ensure(CACHE / "containers.conf")
             # One waits for the processor, the other for the network.
-            with self.progress.step("Node image and Python packages"), concurrent.futures.ThreadPoolExecutor(2) as pool:
+            title = "Node image, Python packages, GPU simulator"
+            with self.progress.step(title), concurrent.futures.ThreadPoolExecutor(2) as pool:
                 suites = dict.fromkeys([self.plan.suite, "bookworm"])
                 work = [pool.submit(self._program, "wheels.py")]
                 work += [pool.submit(self._program, "image.py", suite) for suite in suites]
+                work.append(pool.submit(self._program, "simulator.py"))
                 for item in work:
                     item.result()
-            with self.progress.step("GPU simulator"):
-                self._program("simulator.py")
         except (HostError, engine.EngineError) as error:
             raise DemoError(str(error)) from None
 

@@ -105,7 +105,7 @@ def inspect(tag: str, template: str) -> str | None:
 
 
 def bootstrap_command(item: Recipe, tree: str, options: list[str]) -> list[str]:
-    """Return the command that makes the Debian tree or tar at `tree`; raise ImageError without a tool."""
+    """Return the command that makes the tree, or the tar (`-`: on its output), of Debian; ImageError without a tool."""
     include = ",".join(item.packages)
     if shutil.which("mmdebstrap"):
         command = ["mmdebstrap", "--variant=minbase", f"--include={include}", f"--customize-hook={SETUP}"]
@@ -121,45 +121,49 @@ def bootstrap_command(item: Recipe, tree: str, options: list[str]) -> list[str]:
 
 def _run(command: list[str], log: Any) -> None:
     if subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, check=False).returncode != 0:
-        log.flush()
-        tail = "".join(Path(log.name).read_text(errors="replace").splitlines(keepends=True)[-15:])
-        raise ImageError(f"{command[0]} failed; the log is {log.name} and ends with\n{tail}")
+        raise _failure(command[0], log)
+
+
+def _failure(program: str, log: Any) -> ImageError:
+    log.flush()
+    tail = "".join(Path(log.name).read_text(errors="replace").splitlines(keepends=True)[-15:])
+    return ImageError(f"{program} failed; the log is {log.name} and ends with\n{tail}")
 
 
 def build(item: Recipe) -> None:
     """Build the image and name it; raise ImageError with the end of the log when a tool fails."""
     CACHE.mkdir(parents=True, exist_ok=True)
-    tar = CACHE / f"image-{item.suite}.tar"
+    tree = CACHE / f"image-{item.suite}.tree"
     options = apt_options(subprocess.run(["apt-config", "dump"], capture_output=True, text=True, check=False).stdout)
+    changes = [f"LABEL {LABEL}={item.digest}", "STOPSIGNAL SIGRTMIN+3", 'CMD ["/lib/systemd/systemd"]']
+    store = ["podman", "import", "--quiet", *(word for change in changes for word in ("--change", change)), "-"]
     try:
         with open(CACHE / f"image-{item.suite}.log", "w", encoding="utf-8") as log:
-            command = bootstrap_command(item, str(tar), options)
-            if command[0] == "mmdebstrap":
-                _run(command, log)
-            else:
-                tree = CACHE / f"image-{item.suite}.tree"
+            command = bootstrap_command(item, "-", options)
+            if command[0] != "mmdebstrap":
                 shutil.rmtree(tree, ignore_errors=True)
                 _run([*command[:-2], str(tree), command[-1]], log)
                 _run([str(SETUP), str(tree)], log)
-                _run(["tar", "-C", str(tree), "--exclude=./dev/*", "--one-file-system", "-cf", str(tar), "."], log)
-                shutil.rmtree(tree)
-            _run(
-                [
-                    "podman",
-                    "import",
-                    "--change",
-                    f"LABEL {LABEL}={item.digest}",
-                    "--change",
-                    "STOPSIGNAL SIGRTMIN+3",
-                    "--change",
-                    'CMD ["/lib/systemd/systemd"]',
-                    str(tar),
-                    item.tag,
-                ],
-                log,
-            )
+                command = ["tar", "-C", str(tree), "--exclude=./dev/*", "--one-file-system", "-cf", "-", "."]
+            _run(["podman", "tag", _pipe(command, store, log), item.tag], log)
     finally:
-        tar.unlink(missing_ok=True)
+        shutil.rmtree(tree, ignore_errors=True)
+
+
+def _pipe(source: list[str], sink: list[str], log: Any) -> str:
+    """Run both, the output of one into the other, and return what the second prints; ImageError when either fails.
+
+    The engine unpacks while the archive is still made, and no archive of a gigabyte is ever stored.
+    """
+    with subprocess.Popen(source, stdout=subprocess.PIPE, stderr=log) as making:
+        done = subprocess.run(sink, stdin=making.stdout, stdout=subprocess.PIPE, stderr=log, text=True, check=False)
+    # A tool that stops early may leave an archive that looks whole.
+    for command, status in ((source, making.returncode), (sink, done.returncode)):
+        if status != 0:
+            if done.returncode == 0:
+                subprocess.run(["podman", "image", "rm", done.stdout.strip()], capture_output=True, check=False)
+            raise _failure(command[0], log)
+    return done.stdout.strip()
 
 
 def _source_texts() -> Iterator[str]:
