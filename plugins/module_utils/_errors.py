@@ -21,6 +21,10 @@ class SettingsError(AidcOpsError):
     """The settings file is missing, unreadable or has a wrong value; names the key."""
 
 
+class CatalogueError(AidcOpsError):
+    """A fault class of the catalogue, or a site's change to one, is wrong; names the class and the key."""
+
+
 class LedgerError(AidcOpsError):
     """The ledger cannot be read or written. Callers stop: without a ledger nothing may be done to a node."""
 
@@ -31,6 +35,10 @@ class LeaseLostError(LedgerError):
 
 class StepError(LedgerError):
     """A step was finished that had not been begun, or that is not a step of the case."""
+
+
+class ReplayError(AidcOpsError):
+    """What was recorded cannot be replayed; names the file and the line."""
 
 
 class PrometheusError(AidcOpsError):
