@@ -75,6 +75,24 @@ cases:
     outcome: {description: How it was closed; null while it is open., type: str}
     lease_holder: {description: Who works on it., type: str}
     lease_expires_at: {description: Until when., type: float}
+    scope: {description: 'C(node), or C(rack), C(leaf) or C(server) for a case of everything behind one.', type: str}
+    action: {description: Strongest action that the device or its driver asked for., type: str}
+    approved_by: {description: Who approved a step of it last., type: str}
+    approved_at: {description: When., type: float}
+    preview:
+      description: The steps of the whole way where all goes well. Empty if the catalogue has the class no more.
+      type: list
+      elements: str
+    ticket:
+      description: Its ticket; null if it has none.
+      type: dict
+      contains:
+        case_id: {description: Number of the case., type: int}
+        reference: {description: Name of the ticket in its back end., type: str}
+        backend: {description: Where it is kept., type: str, sample: file}
+        opened_at: {description: When it was opened., type: float}
+        updated_at: {description: When it changed last., type: float}
+        closed_at: {description: When it was closed; null while it is open., type: float}
     schema_version: {description: Version of this shape., type: int, sample: 1}
     faults:
       description: What was seen, and how often.
@@ -90,6 +108,9 @@ cases:
         last_seen: {description: When it was last seen., type: float}
         signals: {description: How many signals there were., type: int}
         case_id: {description: Number of the case., type: int}
+        action: {description: Strongest action that was asked for., type: str}
+        location: {description: Part of the device or of the fabric., type: str}
+        acting: {description: Whether it asks for something; false for what is only recorded., type: bool}
     timeline:
       description: What happened, in order. Only with O(timeline=true).
       type: list
@@ -109,6 +130,18 @@ controls:
     paused_at: {description: When., type: float}
     breaker: {description: Why the breaker tripped; null if it did not., type: str}
     breaker_at: {description: When., type: float}
+opt_outs:
+  description: The nodes and fault classes that are left alone now.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    kind: {description: What it is., type: str, sample: node}
+    name: {description: Name of the node or of the fault class., type: str}
+    until: {description: Until when., type: float}
+    by: {description: Who wants that., type: str}
+    reason: {description: Why., type: str}
+    at: {description: Since when., type: float}
 heartbeats:
   description: When each source of signals was last known to work.
   returned: success
@@ -120,12 +153,20 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.aidc.ops.plugins.module_utils._cases import console
 from ansible_collections.aidc.ops.plugins.module_utils._cases.ledger import Ledger
 from ansible_collections.aidc.ops.plugins.module_utils._cases.model import CLOSED_STATES, OPEN_STATES, Case
+from ansible_collections.aidc.ops.plugins.module_utils._cases.settings import Settings
+from ansible_collections.aidc.ops.plugins.module_utils._cases.workflow import preview
 from ansible_collections.aidc.ops.plugins.module_utils._errors import AidcOpsError
 
 
-def describe(ledger: Ledger, case: Case, timeline: bool) -> dict:
+def describe(ledger: Ledger, settings: Settings, case: Case, timeline: bool) -> dict:
     """One case as the module returns it."""
-    answer = {**case.as_dict(), "faults": [fault.as_dict() for fault in ledger.faults(case.id)]}
+    ruling = settings.catalogue.classes.get(case.fault_class)
+    answer = {
+        **case.as_dict(),
+        "faults": [fault.as_dict() for fault in ledger.faults(case.id)],
+        "preview": preview(ruling, case.action) if ruling is not None else [],
+        "ticket": ledger.ticket(case.id),
+    }
     if timeline:
         answer["timeline"] = [event.as_dict() for event in ledger.timeline(case.id)]
     return answer
@@ -143,13 +184,17 @@ def main() -> None:
     )
     case_id, state = module.params["case_id"], module.params["state"]
     try:
-        ledger = Ledger(console.settings_of(module.params["config"]).ledger, read_only=True)
+        settings = console.settings_of(module.params["config"])
+        ledger = console.read_ledger(settings)
         found = ledger.cases(state) if case_id is None else [ledger.case(case_id)]
         answer = {
             "cases": [
-                describe(ledger, case, module.params["timeline"]) for case in found if state in (None, case.state)
+                describe(ledger, settings, case, module.params["timeline"])
+                for case in found
+                if state in (None, case.state)
             ],
             "controls": ledger.controls(),
+            "opt_outs": ledger.opt_outs(),
             "heartbeats": ledger.heartbeats(),
         }
     except AidcOpsError as error:

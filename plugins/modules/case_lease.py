@@ -93,6 +93,8 @@ cases:
     fault_class: {description: The fault class whose workflow rules., type: str}
     fault_classes: {description: All fault classes of the case., type: list, elements: str}
     devices: {description: All devices concerned., type: list, elements: str}
+    scope: {description: 'C(node), or C(rack), C(leaf) or C(server) for a case of everything behind one.', type: str}
+    action: {description: Strongest action that the device or its driver asked for., type: str}
 """
 
 from ansible.module_utils.basic import AnsibleModule

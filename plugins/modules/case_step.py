@@ -41,7 +41,31 @@ options:
     description: The step.
     type: str
     required: true
-    choices: [cordon, evidence, drain, reset, reboot, restart_service, validate, resume, await_clear, ticket]
+    choices:
+      - await_idle
+      - cordon
+      - evidence
+      - drain
+      - validate
+      - resume
+      - await_clear
+      - notify
+      - scale_out
+      - failover
+      - ticket
+      - restart_service
+      - clean
+      - port_reset
+      - bmc_reset
+      - remount
+      - reload_driver
+      - converge
+      - reset
+      - reset_group
+      - fsck
+      - reboot
+      - power_cycle
+      - swap_spare
   phase:
     description: Whether the step begins or finishes.
     type: str
@@ -139,15 +163,30 @@ context:
     fault_classes: {description: All fault classes of the case., type: list, elements: str}
     devices: {description: Devices of the ruling fault class., type: list, elements: str}
     all_devices: {description: All devices of the case., type: list, elements: str}
-    validation: {description: Name of the validation set., type: str}
+    validation: {description: Name of the validation set of the ruling class., type: str}
+    validations:
+      description:
+        - Validation sets that have to pass, that of the ruling class first. None is named that another one includes.
+      type: list
+      elements: str
     boot_before: {description: Newest boot identity that was known when the attempt began., type: str}
-    cleared: {description: Whether every alert of the case stopped firing., type: bool}
+    cleared: {description: Whether whatever reported the fault has taken it back., type: bool}
     force: {description: Whether a drain may end the jobs now., type: bool}
     drained: {description: Whether the node is out and runs no job; null if that is unknown., type: bool}
-    jobs: {description: Jobs that run on the node., type: list, elements: int}
+    jobs: {description: Jobs that run on the node., type: list, elements: raw}
     foreign: {description: Whether somebody else took the node out., type: bool}
     opened_at: {description: When the case was opened., type: float}
     began_at: {description: When this attempt began., type: float}
+    scope: {description: 'C(node), or C(rack), C(leaf) or C(server) for a case of everything behind one.', type: str}
+    location: {description: Part of the device or of the fabric that the fault names., type: str, sample: link14}
+    codes: {description: Error codes that were seen., type: list, elements: int, sample: [79]}
+    action: {description: Strongest action that the device or its driver asked for., type: str, sample: reset}
+    repairs: {description: 'Repairs that the case may go through, weakest first.', type: list, elements: str}
+    rung: {description: The repair that this step is; empty for all other steps., type: str}
+    drain: {description: 'How the node is drained: C(idle), C(wait), C(deadline) or C(now).', type: str}
+    preview: {description: The steps of the way where all goes well., type: list, elements: str}
+    nodes: {description: The nodes that show the fault., type: list, elements: str}
+    spares: {description: Spare nodes that could take the place of this one., type: list, elements: str}
 next_step:
   description: The step that follows; null if there is none.
   returned: O(phase=finish)
@@ -175,14 +214,17 @@ from ansible_collections.aidc.ops.plugins.module_utils._cases import console, ho
 from ansible_collections.aidc.ops.plugins.module_utils._cases.ledger import Ledger
 from ansible_collections.aidc.ops.plugins.module_utils._cases.model import STEPS
 from ansible_collections.aidc.ops.plugins.module_utils._cases.settings import Settings
-from ansible_collections.aidc.ops.plugins.module_utils._engines import open_engine
+from ansible_collections.aidc.ops.plugins.module_utils._engines import open_engines
 from ansible_collections.aidc.ops.plugins.module_utils._errors import AidcOpsError, EngineError
 
 
 def begin(module: AnsibleModule, ledger: Ledger, settings: Settings, me: str) -> dict:
     """Answer of O(phase=begin)."""
     try:
-        nodes = open_engine(settings.engine).nodes()
+        engine = open_engines(settings)
+        nodes = engine.nodes()
+        for note in engine.notes():
+            module.warn(note)
     except EngineError as error:
         # The gate refuses what depends on the scheduler, and the rest can go on.
         module.warn(str(error))

@@ -5,18 +5,18 @@
 
 from __future__ import annotations
 
-import sqlite3
+from ansible_collections.aidc.ops.plugins.module_utils._cases.store import Connection, Row
 
 MAX_BOOT = 200
 
 
-def newest(db: sqlite3.Connection, node_id: str) -> str:
+def newest(db: Connection, node_id: str) -> str:
     """The newest boot identity that the ledger knows of the node, "" if it knows none."""
     row = _newest(db, node_id)
     return str(row["boot"]) if row is not None else ""
 
 
-def learn(db: sqlite3.Connection, node_id: str, boot: str, at: float) -> bool:
+def learn(db: Connection, node_id: str, boot: str, at: float) -> bool:
     """Notes that the node spoke from ``boot`` at ``at``; False if that is an older boot than the newest known one.
 
     Boots of one kernel are ordered by the start time that ends the identity; boots of different kernels, whose ids
@@ -36,7 +36,7 @@ def learn(db: sqlite3.Connection, node_id: str, boot: str, at: float) -> bool:
     return True
 
 
-def _newest(db: sqlite3.Connection, node_id: str) -> sqlite3.Row | None:
+def _newest(db: Connection, node_id: str) -> Row | None:
     return db.execute("SELECT * FROM boots WHERE node_id = ? ORDER BY rank DESC LIMIT 1", (node_id,)).fetchone()
 
 

@@ -28,4 +28,9 @@ def settings_of(config: str | None) -> Settings:
 
 def open_ledger(settings: Settings, check_mode: bool) -> Ledger:
     """The ledger; in check mode it answers as it would and keeps nothing."""
-    return Ledger(settings.ledger, dry_run=check_mode)
+    return Ledger(settings.ledger, dry_run=check_mode, password_file=settings.ledger_password_file)
+
+
+def read_ledger(settings: Settings) -> Ledger:
+    """The ledger for reading only; it has to be there."""
+    return Ledger(settings.ledger, read_only=True, password_file=settings.ledger_password_file)

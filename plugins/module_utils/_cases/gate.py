@@ -26,22 +26,32 @@ TRANSIENT = frozenset(
         "blind",
         "foreign_drain",
         "unknown_node",
+        "inhibited",
+        "opt_out",
+        "flapping",
     }
 )
-# Reasons that wait for a person (approve or cancel), end the case (mode_observe) or lead to a ticket (attempts).
-LASTING = frozenset({"attempts", "stale", "mode_observe", "mode_approve", "not_contained"})
+# Reasons that wait for a person (approve or cancel), end the case (mode_observe) or lead to the next rung (attempts).
+LASTING = frozenset(
+    {"attempts", "stale", "mode_observe", "mode_approve", "not_contained", "unvalidated", "unknown_class"}
+)
 REASONS = TRANSIENT | LASTING
+
+# Actions that take nothing out of service and touch no node that is broken: limits on removals do not concern them.
+_ADDING = ("scale_out", "failover", "swap_spare")
 
 
 @dataclass(frozen=True)
 class Request:
-    """One case asks to do one action ("contain", "reset", "reboot", "restart_service", "resume") on its node.
+    """One case asks to do one action (see policy.ACTIONS) on its node.
 
-    ``evidence_at`` is the newest time at which the fault was seen, None where freshness does not matter any more
-    (the case has acted before). ``approved``: a person said yes to this very step. ``attempts`` counts the same
-    action in the last 24 h, the highest over the devices it would act on. ``granted_before``: the step was granted
-    and begun already and only has to be brought to its end. ``removes_node`` False: the node stays in service during
-    this case, so that the action must not expect it out.
+    ``evidence_at`` is the newest time at which the fault was known to be there, None where freshness does not matter
+    any more (the case has taken its node out). ``approved``: a person said yes to this very step. ``attempts`` counts
+    the same action in the last 24 h, the highest over the devices it would act on. ``granted_before``: the step was
+    granted and begun already and only has to be brought to its end. ``removes_node`` False: the node stays in service
+    during this case, so that the action must not expect it out. ``opt_out``, ``inhibited``: why a person wants it left
+    alone, and which larger case covers it; None else. ``blind``: the monitoring of this very node is broken.
+    ``validated``: the case has a passed validation after its last repair.
     """
 
     case_id: int
@@ -54,6 +64,11 @@ class Request:
     attempts: int = 0
     granted_before: bool = False
     removes_node: bool = True
+    fault_class: str = ""
+    opt_out: str | None = None
+    inhibited: str | None = None
+    blind: bool = False
+    validated: bool = True
 
 
 @dataclass(frozen=True)
@@ -61,9 +76,10 @@ class World:
     """Everything that a decision depends on.
 
     ``engine`` None: the scheduler could not be read. ``taken`` are nodes whose removal was granted although the
-    scheduler may not show it yet. ``repairs_running`` counts reset, reboot and service restarts under way.
-    ``paused``, ``breaker`` and ``storm`` (a breaker that tripped because faults came from too many nodes at once) are
-    the texts why, or None. ``blind``: the monitoring's heartbeat is missing.
+    scheduler may not show it yet. ``repairs_running`` counts repairs under way. ``paused``, ``breaker`` and ``storm``
+    (a breaker that tripped because faults came from too many nodes at once) are the texts why, or None. ``blind``: the
+    monitoring's heartbeat is missing. ``flapping``: fault classes whose repairs do not last, with the cases that are
+    under repair for each.
     """
 
     now: float
@@ -75,11 +91,12 @@ class World:
     breaker: str | None = None
     storm: str | None = None
     blind: bool = False
+    flapping: Mapping[str, frozenset[int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """``reason_code`` is "" when allowed, else one of REASONS. ``text`` is a sentence for people, either way."""
+    """``reason_code`` is "" when allowed, else one of REASONS; ``text`` says it to a person."""
 
     allowed: bool
     reason_code: str
@@ -111,6 +128,7 @@ class _Batch:
         shown = {name for name, node in (world.engine or {}).items() if node.out}
         self.out = shown | set(world.taken)
         self.repairs = world.repairs_running
+        self.flapping = dict(world.flapping)
 
     def decide(self, request: Request) -> Verdict:
         if request.granted_before:
@@ -119,7 +137,7 @@ class _Batch:
         if limit.allowed:
             # A decision in observe mode counts too, else observing would promise more than acting will do.
             self._count(request)
-        mode = self.policy.modes.of(request.action)
+        mode = self.policy.mode(request.action, request.fault_class)
         if mode == "observe" or request.authority == "never":
             would = "it would have been done" if limit.allowed else f"it would have been refused: {limit.text}"
             return _refuse("mode_observe", f"{request.action} on {request.node} is only observed; {would}.")
@@ -131,24 +149,32 @@ class _Batch:
         """A step under way is counted already; but it may turn out that it has yet to act, so the node must be ours."""
         if self.world.paused:
             return _refuse("paused", self.world.paused)
+        if request.opt_out:
+            return _refuse("opt_out", request.opt_out)
         # The scheduler itself compares owners when a node is drained or given back.
-        refusal = self._ownership(request) if request.action not in ("contain", "resume") else None
-        return refusal or _allow("Begun before; to be brought to its end.")
+        bare = request.action in ("contain", "resume", *_ADDING)
+        return (None if bare else self._ownership(request)) or _allow("Begun before; to be brought to its end.")
 
     def _count(self, request: Request) -> None:
         if request.action == "contain":
             self.out.add(request.node)
-        elif request.action != "resume":
+        elif request.action not in ("resume", *_ADDING):
             self.repairs += 1
+            if request.fault_class in self.flapping:
+                self.flapping[request.fault_class] |= {request.case_id}
 
     def _limits(self, request: Request) -> Verdict:
         if self.world.paused:
             return _refuse("paused", self.world.paused)
+        if request.opt_out:
+            return _refuse("opt_out", request.opt_out)
+        if request.action in _ADDING:
+            return _allow(f"{request.action} takes nothing out of service.")
         if request.node not in self.world.settings_nodes:
             return _refuse("unknown_node", f"{request.node} is not a node of the settings file.")
         if request.action == "resume":
             return self._resume(request)
-        for check in (self._ownership, self._stops, self._freshness, self._capacity):
+        for check in (self._ownership, self._inhibition, self._stops, self._freshness, self._capacity):
             refusal = check(request)
             if refusal is not None:
                 return refusal
@@ -164,6 +190,10 @@ class _Batch:
             return _refuse("foreign_drain", f"{request.node} is out for another reason: {node.reason!r:.200}.")
         if self.world.blind:
             return _refuse("blind", "The monitoring's heartbeat is missing; no data is not health.")
+        if request.blind:
+            return _refuse("blind", f"The monitoring of {request.node} is broken; no data is not health.")
+        if not request.validated:
+            return _refuse("unvalidated", f"{request.node} has passed no validation since its last repair.")
         return _allow(f"{request.node} may return.")
 
     def _node(self, request: Request) -> tuple[NodeView | None, Verdict]:
@@ -175,6 +205,9 @@ class _Batch:
     def _ownership(self, request: Request) -> Verdict | None:
         """Whose node it is: never against another owner, and no repair on a node that is in service."""
         if not request.removes_node:
+            seen = (self.world.engine or {}).get(request.node)
+            if seen is not None and foreign_owner(seen):
+                return _refuse("foreign_drain", f"{request.node} was taken out by somebody else: {seen.reason!r:.200}.")
             return None
         node, refusal = self._node(request)
         if node is None:
@@ -189,6 +222,9 @@ class _Batch:
             return _refuse("job", f"{len(node.jobs)} jobs still run on {request.node}.")
         return None
 
+    def _inhibition(self, request: Request) -> Verdict | None:
+        return _refuse("inhibited", request.inhibited) if request.inhibited else None
+
     def _stops(self, request: Request) -> Verdict | None:
         if self.world.breaker:
             return _refuse("breaker", self.world.breaker)
@@ -199,7 +235,13 @@ class _Batch:
     def _freshness(self, request: Request) -> Verdict | None:
         if request.evidence_at is None or request.approved:
             return None
+        node = (self.world.engine or {}).get(request.node)
+        if node is not None and owned_by(node, request.token):
+            # The run that took it out died before it could say so.
+            return None
         age = self.world.now - request.evidence_at
+        if age == float("inf"):
+            return _refuse("stale", "Nothing shows that the fault still holds; a person has to say that it does.")
         if age > self.policy.event_max_age_seconds:
             return _refuse("stale", f"The newest evidence is {age:.0f} s old; a person has to say that it still holds.")
         return None
@@ -211,11 +253,14 @@ class _Batch:
         limit = {
             "reset": self.policy.resets_per_gpu_per_day,
             "reboot": self.policy.reboots_per_node_per_day,
+            "power_cycle": self.policy.power_cycles_per_node_per_day,
         }.get(request.action)
         if limit is not None and request.attempts >= limit:
             return _refuse("attempts", f"{request.attempts} of {limit} {request.action}s in 24 hours are used up.")
         if self.repairs >= self.policy.parallel_repairs:
             return _refuse("parallel", f"{self.repairs} repairs are running, {self.policy.parallel_repairs} may.")
+        if self.flapping.get(request.fault_class, frozenset()) - {request.case_id}:
+            return _refuse("flapping", f"Repairs of {request.fault_class} do not last; one node at a time is repaired.")
         return None
 
     def _removal(self, name: str) -> Verdict | None:

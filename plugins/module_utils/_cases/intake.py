@@ -15,12 +15,15 @@ from typing import Any
 from ansible_collections.aidc.ops.plugins.module_utils._cases.boots import MAX_BOOT
 from ansible_collections.aidc.ops.plugins.module_utils._cases.model import FiringAlert, Signal
 from ansible_collections.aidc.ops.plugins.module_utils._cases.settings import Settings
-from ansible_collections.aidc.ops.plugins.module_utils._faults import recognise_alert, recognise_line
 
 MAX_NODE = 253
 MAX_TEXT = 4096
 MAX_ALERTS = 10000
 MAX_LINE_BYTES = 65536
+# Evidence that was pushed to us has keys with this prefix: no poll of an Alertmanager can miss it.
+PUSHED = "pushed:"
+# The labels by which an alert names the part that is broken, one or two of them for each kind of device.
+DEVICE_LABELS = ("pci_bus_id", "device", "port", "mountpoint", "name", "sensor")
 # No signal is from before this collection existed, nor from far ahead: such a time is a broken clock or a forgery.
 _EARLIEST = 1577836800.0
 _LATEST = 4102444800.0
@@ -31,7 +34,7 @@ _TIME = re.compile(
 )
 
 
-class _RefusedError(Exception):
+class RefusedError(Exception):
     """One entry is not taken; ``reason`` is a code, the text a short detail for people."""
 
     def __init__(self, reason: str, detail: str) -> None:
@@ -51,7 +54,7 @@ def lines_to_signals(raw: bytes, settings: Settings) -> tuple[list[Signal], list
         if line.strip():
             try:
                 signals.append(_line(line, settings))
-            except _RefusedError as error:
+            except RefusedError as error:
                 refused.append((error.reason, str(error)))
     return signals, refused
 
@@ -71,7 +74,7 @@ def alerts_to_signals(alerts: Any, settings: Settings, now: float) -> tuple[list
     for alert in alerts[:MAX_ALERTS]:
         try:
             signal = _alert(alert, settings, now)
-        except _RefusedError as error:
+        except RefusedError as error:
             refused.append((error.reason, str(error)))
         else:
             if signal is not None:
@@ -83,7 +86,8 @@ def cleared_alerts(firing: Sequence[FiringAlert], signals: Sequence[Signal], now
     """A cleared signal for each alert of ``Ledger.firing_alerts()`` that a *complete* poll no longer shows.
 
     Call it only when every configured Alertmanager answered in full: no data is not health. An alert that is silenced
-    counts as gone: a person who silences it wants nothing done about it.
+    counts as gone: a person who silences it wants nothing done about it. What other systems pushed is not theirs to
+    clear, and is passed over.
     """
     present = {signal.dedup_key for signal in signals}
     return [
@@ -98,7 +102,7 @@ def cleared_alerts(firing: Sequence[FiringAlert], signals: Sequence[Signal], now
             cleared=True,
         )
         for alert in firing
-        if alert.dedup_key not in present
+        if alert.dedup_key not in present and not alert.dedup_key.startswith(PUSHED)
     ]
 
 
@@ -118,55 +122,55 @@ def watchdog_seen(alerts: Any, settings: Settings) -> bool:
 
 def _line(line: bytes, settings: Settings) -> Signal:
     if len(line) > MAX_LINE_BYTES:
-        raise _RefusedError("too_long", f"{len(line)} bytes in one line of the spool.")
+        raise RefusedError("too_long", f"{len(line)} bytes in one line of the spool.")
     try:
         text = line.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise _RefusedError("bad_encoding", f"Not UTF-8: {error}.") from error
+        raise RefusedError("bad_encoding", f"Not UTF-8: {error}.") from error
     try:
         entry = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise _RefusedError("bad_json", f"{error}: {text[:200]}") from error
+        raise RefusedError("bad_json", f"{error}: {text[:200]}") from error
     if not isinstance(entry, dict):
-        raise _RefusedError("bad_shape", f"Not an object: {text[:200]}")
-    node = _known_node(entry.get("node"), settings)
+        raise RefusedError("bad_shape", f"Not an object: {text[:200]}")
+    node = known_node(entry.get("node"), settings)
     expected = settings.nodes[node].address
     if expected is not None and entry.get("from") != expected:
-        raise _RefusedError("address_mismatch", f"{node} spoke from {entry.get('from')!r:.80}, not from {expected}.")
+        raise RefusedError("address_mismatch", f"{node} spoke from {entry.get('from')!r:.80}, not from {expected}.")
     boot = entry.get("boot")
     if boot is not None and not isinstance(boot, str):
-        raise _RefusedError("bad_shape", f"{node}: boot is no text.")
-    message = _text(entry.get("line"), f"{node}: line", MAX_TEXT)
-    stamp = _text(entry.get("time"), f"{node}: time", 64)
-    boot = _text(boot, f"{node}: boot", MAX_BOOT) if boot else None
+        raise RefusedError("bad_shape", f"{node}: boot is no text.")
+    message = bounded_text(entry.get("line"), f"{node}: line", MAX_TEXT)
+    stamp = bounded_text(entry.get("time"), f"{node}: time", 64)
+    boot = bounded_text(boot, f"{node}: boot", MAX_BOOT) if boot else None
     key = hashlib.sha256("\0".join(("kernel", node, boot or "", stamp, message)).encode("utf-8")).hexdigest()
     return Signal(
         lane="kernel",
         node=node,
         boot=boot,
-        observed_at=_time(stamp, node),
+        observed_at=moment(stamp, node),
         dedup_key=key,
         text=message,
-        recognition=recognise_line(message),
+        recognition=settings.catalogue.recognise_line(message),
     )
 
 
 def _alert(alert: Any, settings: Settings, now: float) -> Signal | None:
     labels = alert.get("labels") if isinstance(alert, dict) else None
     if not isinstance(labels, dict):
-        raise _RefusedError("bad_shape", f"An alert without labels: {alert!r:.200}")
+        raise RefusedError("bad_shape", f"An alert without labels: {alert!r:.200}")
     if "fault_class" not in labels:
         return None
-    node = _known_node(labels.get("instance"), settings)
+    node = known_node(labels.get("instance"), settings)
     for name, value in labels.items():
-        _text(value, f"{node}: label {name!r:.80}", MAX_TEXT)
-    seen = recognise_alert(labels)
+        bounded_text(value, f"{node}: label {name!r:.80}", MAX_TEXT)
+    seen = settings.catalogue.recognise_alert(labels)
     if seen is None:
-        wrong = {name: labels.get(name) for name in ("alertname", "fault_class", "pci_bus_id")}
-        raise _RefusedError("unrecognised", f"{node}: no fault class or no device: {wrong!r:.400}")
-    began = _time(_text(alert.get("startsAt"), f"{node}: startsAt", 64), node)
+        wrong = {name: labels[name] for name in ("alertname", "fault_class", *DEVICE_LABELS) if name in labels}
+        raise RefusedError("unrecognised", f"{node}: no fault class or no device: {wrong!r:.400}")
+    began = moment(bounded_text(alert.get("startsAt"), f"{node}: startsAt", 64), node)
     ends = alert.get("endsAt")
-    over = ends is not None and _time(_text(ends, f"{node}: endsAt", 64), node, unset=True) <= now
+    over = ends is not None and moment(bounded_text(ends, f"{node}: endsAt", 64), node, unset=True) <= now
     # Not Alertmanager's fingerprint: it covers labels that say nothing about the fault, and differs between replicas.
     identity = json.dumps([labels, alert["startsAt"]], sort_keys=True)
     return Signal(
@@ -184,46 +188,53 @@ def _alert(alert: Any, settings: Settings, now: float) -> Signal | None:
 def _summary(alert: Mapping[str, Any], labels: Mapping[str, str], node: str) -> str:
     annotations = alert.get("annotations")
     summary = annotations.get("summary") if isinstance(annotations, dict) else None
-    text = _text(summary, f"{node}: annotation summary", MAX_TEXT) if summary else ""
+    text = bounded_text(summary, f"{node}: annotation summary", MAX_TEXT) if summary else ""
     return text or labels.get("alertname", "")
 
 
-def _known_node(name: Any, settings: Settings) -> str:
+def known_node(name: Any, settings: Settings) -> str:
+    """The name, when it is exactly that of a node; RefusedError (no_node, too_long, unknown_node) else."""
     if not isinstance(name, str) or not name:
-        raise _RefusedError("no_node", f"No node is named, but {name!r:.80}.")
+        raise RefusedError("no_node", f"No node is named, but {name!r:.80}.")
     if len(name) > MAX_NODE:
-        raise _RefusedError("too_long", f"A node name of {len(name)} characters.")
+        raise RefusedError("too_long", f"A node name of {len(name)} characters.")
     # Exact names only: a pattern, a group or an unknown host is nobody.
     if name not in settings.nodes:
-        raise _RefusedError("unknown_node", f"{name!r} is not a node of the settings file.")
+        raise RefusedError("unknown_node", f"{name!r} is not a node of the settings file.")
     return name
 
 
-def _text(value: Any, where: str, limit: int) -> str:
+def bounded_text(value: Any, where: str, limit: int) -> str:
+    """The value, when it is a text of at most ``limit`` characters; RefusedError (bad_shape, too_long, bad_encoding)"""
     if not isinstance(value, str):
-        raise _RefusedError("bad_shape", f"{where} is no text.")
+        raise RefusedError("bad_shape", f"{where} is no text.")
     if len(value) > limit:
-        raise _RefusedError("too_long", f"{where} has {len(value)} characters, {limit} may be.")
+        raise RefusedError("too_long", f"{where} has {len(value)} characters, {limit} may be.")
     try:
         value.encode("utf-8")
     except UnicodeEncodeError as error:
-        raise _RefusedError("bad_encoding", f"{where} has half a character.") from error
+        raise RefusedError("bad_encoding", f"{where} has half a character.") from error
     return value
 
 
-def _time(text: str, node: str, unset: bool = False) -> float:
-    """Seconds since the epoch of an RFC 3339 time; ``unset``: the year 1 stands for "never"."""
+def moment(text: str, node: str, unset: bool = False) -> float:
+    """Seconds since the epoch of an RFC 3339 time; ``unset``: the year 1 stands for "never". RefusedError: bad_time."""
     found = _TIME.fullmatch(text)
     if found is None:
-        raise _RefusedError("bad_time", f"{node}: {text!r} is no RFC 3339 time with a zone.")
+        raise RefusedError("bad_time", f"{node}: {text!r} is no RFC 3339 time with a zone.")
     try:
         zone = "+00:00" if found.group("zone") == "Z" else found.group("zone")
         whole = datetime.fromisoformat(found.group("seconds") + zone)
         seconds = whole.timestamp() + float(f"0.{found.group('fraction') or 0}")
     except (ValueError, OverflowError) as error:
-        raise _RefusedError("bad_time", f"{node}: {text!r}: {error}.") from error
+        raise RefusedError("bad_time", f"{node}: {text!r}: {error}.") from error
     if unset and seconds < _EARLIEST:
         return float("inf")
+    return possible_moment(seconds, node)
+
+
+def possible_moment(seconds: float, node: str) -> float:
+    """The seconds since the epoch, when something may have been observed then; RefusedError (bad_time) else."""
     if not _EARLIEST <= seconds <= _LATEST:
-        raise _RefusedError("bad_time", f"{node}: {text!r} cannot be.")
+        raise RefusedError("bad_time", f"{node}: {seconds!r:.40} cannot be.")
     return seconds

@@ -1,4 +1,4 @@
-# The ledger: the durable store of signals, faults, cases and steps, and the audit trail. SQLite.
+# The ledger: the durable store of signals, faults, cases and steps, and the audit trail.
 # Copyright (c) 2026 aidc.ops contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -10,10 +10,17 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.aidc.ops.plugins.module_utils._cases import progress, recording, rows, stepping
+from ansible_collections.aidc.ops.plugins.module_utils._cases import (
+    breaker,
+    recording,
+    rows,
+    stepping,
+    tickets,
+    upkeep,
+    wishes,
+)
 from ansible_collections.aidc.ops.plugins.module_utils._cases.gate import Verdict
 from ansible_collections.aidc.ops.plugins.module_utils._cases.model import (
-    CANCELLED,
     Case,
     Event,
     Fault,
@@ -25,7 +32,7 @@ from ansible_collections.aidc.ops.plugins.module_utils._cases.model import (
     Signal,
 )
 from ansible_collections.aidc.ops.plugins.module_utils._cases.settings import Settings
-from ansible_collections.aidc.ops.plugins.module_utils._cases.store import Store
+from ansible_collections.aidc.ops.plugins.module_utils._cases.store import open_store
 from ansible_collections.aidc.ops.plugins.module_utils._faults import Recognition
 
 # A dispatched case is not given out again for this long: the run that it started needs time to take its lease.
@@ -33,21 +40,27 @@ DISPATCH_SECONDS = 10.0
 
 
 class Ledger:
-    """One ledger file. Every public method is one transaction; every failure is a LedgerError (callers stop).
+    """One ledger, in a file or in a PostgreSQL database (see store.open_store).
 
-    An object may be used from several threads (calls are serialised); processes share the file. Opening creates the
-    file (mode 0660) and migrates it; not so with ``read_only`` or ``dry_run``, which need one that is there. With
+    Every public method is one transaction; every failure is a LedgerError (callers stop). An object may be used from
+    several threads (calls are serialised); processes share the file, controllers the database. Opening creates and
+    migrates (a file gets mode 0660); not so with ``read_only`` or ``dry_run``, which need a ledger that is there. With
     ``dry_run`` every method answers as it would, and changes nothing.
     """
 
     def __init__(
-        self, path: str, clock: Callable[[], float] = time.time, read_only: bool = False, dry_run: bool = False
+        self,
+        location: str,
+        clock: Callable[[], float] = time.time,
+        read_only: bool = False,
+        dry_run: bool = False,
+        password_file: str | None = None,
     ) -> None:
         self._clock = clock
-        self._store = Store(path, read_only=read_only, dry_run=dry_run)
+        self._store = open_store(location, read_only=read_only, dry_run=dry_run, password_file=password_file)
 
     def close(self) -> None:
-        """Closes the file. Nothing is lost without it."""
+        """Ends the connection. Nothing is lost without it."""
         self._store.close()
 
     # --- signals -----------------------------------------------------------------------------------------------------
@@ -75,7 +88,10 @@ class Ledger:
     def heartbeat(self, source: str, at: float) -> None:
         """Notes that a source (model.SOURCE_*) was alive at that time."""
         with self._store.transaction() as db:
-            db.execute("INSERT OR REPLACE INTO heartbeats (source, at) VALUES (?, ?)", (source, at))
+            db.execute(
+                "INSERT INTO heartbeats (source, at) VALUES (?, ?) ON CONFLICT (source) DO UPDATE SET at = excluded.at",
+                (source, at),
+            )
 
     def heartbeats(self) -> dict[str, float]:
         """The newest heartbeat of each source."""
@@ -85,14 +101,16 @@ class Ledger:
     def firing_alerts(self) -> list[FiringAlert]:
         """Alerts that were recorded firing and not cleared since."""
         with self._store.reading() as db:
-            found = db.execute("SELECT * FROM signals WHERE lane = 'alert' AND cleared_at IS NULL").fetchall()
+            found = db.execute(
+                "SELECT * FROM signals WHERE lane = 'alert' AND cleared_at IS NULL ORDER BY id"
+            ).fetchall()
         return [
             FiringAlert(
                 dedup_key=row["dedup_key"],
                 node=row["node"],
                 observed_at=row["observed_at"],
                 text=row["text"],
-                recognition=Recognition(row["fault_class"], row["device"], row["code"]),
+                recognition=Recognition(row["fault_class"], row["device"], row["code"], row["action"], row["location"]),
             )
             for row in found
         ]
@@ -131,8 +149,9 @@ class Ledger:
         """Prolongs every lease of the holder; how many there were."""
         with self._store.transaction() as db:
             changed = db.execute(
-                "UPDATE cases SET lease_expires_at = max(lease_expires_at, ?) WHERE lease_holder = ?",
-                (self._clock() + seconds, holder),
+                "UPDATE cases SET lease_expires_at = CASE WHEN lease_expires_at > :until THEN lease_expires_at "
+                "ELSE :until END WHERE lease_holder = :holder",
+                {"until": self._clock() + seconds, "holder": holder},
             )
             return changed.rowcount
 
@@ -151,7 +170,7 @@ class Ledger:
         now = self._clock()
         with self._store.transaction() as db:
             leased = db.execute(
-                "SELECT id, lease_holder, lease_expires_at FROM cases WHERE lease_holder IS NOT NULL"
+                "SELECT id, lease_holder, lease_expires_at FROM cases WHERE lease_holder IS NOT NULL ORDER BY id"
             ).fetchall()
             lost = [row for row in leased if row["lease_expires_at"] <= now or not is_alive(row["lease_holder"])]
             for row in lost:
@@ -222,8 +241,10 @@ class Ledger:
     def cases(self, state: str | None = None) -> list[Case]:
         """All cases (of one state), oldest first."""
         with self._store.reading() as db:
-            found = db.execute(
-                "SELECT * FROM cases WHERE ? IS NULL OR state = ? ORDER BY id", (state, state)
+            found = (
+                db.execute("SELECT * FROM cases ORDER BY id")
+                if state is None
+                else db.execute("SELECT * FROM cases WHERE state = ? ORDER BY id", (state,))
             ).fetchall()
             return [rows.as_case(db, row) for row in found]
 
@@ -236,25 +257,22 @@ class Ledger:
         """The faults of a case, oldest first, with those that were only recorded during it."""
         with self._store.reading() as db:
             found = db.execute("SELECT * FROM faults WHERE case_id = ? ORDER BY id", (case_id,)).fetchall()
-        return [
-            Fault(
-                node_id=row["node_id"],
-                fault_class=row["fault_class"],
-                device=row["device"],
-                boot=row["boot"] or None,
-                first_seen=row["first_seen"],
-                last_seen=row["last_seen"],
-                signals=row["signals"],
-                case_id=row["case_id"],
-            )
-            for row in found
-        ]
+        return [rows.as_fault(row) for row in found]
+
+    def case_history(self, node_id: str, since: float) -> list[Case]:
+        """The cases of a node (or domain) that were open at some time since then, oldest first."""
+        with self._store.reading() as db:
+            found = db.execute(
+                "SELECT * FROM cases WHERE node_id = ? AND (closed_at IS NULL OR closed_at >= ?) ORDER BY id",
+                (node_id, since),
+            ).fetchall()
+            return [rows.as_case(db, row) for row in found]
 
     def timeline(self, case_id: int) -> list[Event]:
         """Everything that happened to a case, in order.
 
-        Kinds: signal, opened, merged, cleared, decision, begun, resumed, waiting, finished, held, state, lease_lost,
-        control.
+        Kinds: signal, opened, merged, promoted, correlated, cleared, decision, begun, resumed, waiting, finished, held,
+        state, lease_lost, ticket, control. What persons said is of the kind control, with ``by`` in the detail.
         """
         with self._store.reading() as db:
             rows.case_row(db, case_id)
@@ -264,26 +282,37 @@ class Ledger:
     def counters(self) -> dict[str, Any]:
         """What metrics.render turns into metrics.
 
-        Keys: cases {state: n}, refused {reason: n}, attempts {(step, outcome): n}, skipped {reason: n}, paused,
-        breaker_tripped (0/1), heartbeats {source: time}.
+        Keys: cases {state: n}, oldest {state: when the oldest open case was opened}, refused {reason: n}, attempts
+        {(step, outcome): n}, skipped {reason: n}, paused, breaker_tripped (0/1), opt_outs (n), heartbeats
+        {source: time}.
         """
         with self._store.reading() as db:
-            counted = db.execute("SELECT name, label, value FROM counters").fetchall()
-            return {
-                "cases": dict(db.execute("SELECT state, count(*) FROM cases GROUP BY state").fetchall()),
-                "refused": {row["label"]: row["value"] for row in counted if row["name"] == "refused"},
-                "skipped": {row["label"]: row["value"] for row in counted if row["name"] == "skipped"},
-                "attempts": {
-                    (row["step"], row["outcome"]): row["n"]
-                    for row in db.execute(
-                        "SELECT step, outcome, count(*) AS n FROM attempts WHERE outcome IS NOT NULL "
-                        "GROUP BY step, outcome"
-                    )
-                },
-                "paused": int(rows.control(db, "paused") is not None),
-                "breaker_tripped": int(rows.control(db, "breaker") is not None),
-                "heartbeats": {row["source"]: row["at"] for row in db.execute("SELECT source, at FROM heartbeats")},
-            }
+            return upkeep.counters(db, self._clock())
+
+    def prune(self, before: float) -> dict[str, int]:
+        """Forgets the signals and the history of cases that were closed before then; how many rows, by table.
+
+        The cases themselves, their faults and attempts stay, and everything about open cases.
+        """
+        with self._store.transaction() as db:
+            return upkeep.prune(db, self._clock(), before)
+
+    # --- tickets -----------------------------------------------------------------------------------------------------
+
+    def ticket(self, case_id: int) -> dict[str, Any] | None:
+        """The ticket of a case: case_id, reference, backend, opened_at, updated_at, closed_at; None without one."""
+        with self._store.reading() as db:
+            return tickets.ticket(db, case_id)
+
+    def tickets_to_close(self) -> list[int]:
+        """The closed cases whose ticket is still open."""
+        with self._store.reading() as db:
+            return tickets.to_close(db)
+
+    def set_ticket(self, case_id: int, reference: str, backend: str, closed: bool = False) -> bool:
+        """Notes which ticket a case has, and whether that is closed; whether that changed anything."""
+        with self._store.transaction() as db:
+            return tickets.set_ticket(db, self._clock(), case_id, reference, backend, closed)
 
     # --- control -----------------------------------------------------------------------------------------------------
 
@@ -300,53 +329,38 @@ class Ledger:
 
     def pause(self, on: bool, by: str) -> bool:
         """Stops (or lets go on) all actions at once; whether that changed anything."""
-        now = self._clock()
         with self._store.transaction() as db:
-            if on == (rows.control(db, "paused") is not None):
-                return False
-            if on:
-                rows.set_control(db, "paused", now, by, f"All actions are paused by {by}.")
-            else:
-                db.execute("DELETE FROM controls WHERE name = 'paused'")
-                _due_again(db, now, ("paused",))
-            rows.log(db, now, None, "control", f"Actions {'paused' if on else 'allowed again'} by {by}.")
-            return True
+            return wishes.pause(db, self._clock(), on, by)
 
     def approve(self, case_id: int, by: str) -> bool:
-        """A person says yes to the case's next step; whether that changed anything."""
-        now = self._clock()
+        """A person says yes to the case's next step; whether that changed anything. It expires (see GatePolicy)."""
         with self._store.transaction() as db:
-            row = rows.case_row(db, case_id)
-            if row["step"] is None or row["approved_step"] == row["step"]:
-                return False
-            rows.update_case(db, case_id, now, approved_step=row["step"], due_at=now, dispatched_at=None)
-            rows.log(db, now, case_id, "control", f"{row['step']} approved by {by}.", row["step"])
-            return True
+            return wishes.approve(db, self._clock(), case_id, by)
 
     def cancel(self, case_id: int, by: str) -> bool:
         """Closes the case without doing more; the node stays as it is. Whether that changed anything."""
-        now = self._clock()
         with self._store.transaction() as db:
-            if rows.case_row(db, case_id)["closed_at"] is not None:
-                return False
-            progress.close(db, case_id, now, CANCELLED, f"Cancelled by {by}; the node stays as it is.")
-            return True
+            return wishes.cancel(db, self._clock(), case_id, by)
 
     def rearm(self, by: str) -> bool:
         """Re-arms the breaker; whether it had tripped."""
-        now = self._clock()
         with self._store.transaction() as db:
-            if rows.control(db, "breaker") is None:
-                return False
-            db.execute("DELETE FROM controls WHERE name = 'breaker'")
-            rows.set_control(db, "rearmed", now, by, f"The breaker was re-armed by {by}.")
-            _due_again(db, now, ("breaker", "storm"))
-            rows.log(db, now, None, "control", f"Breaker re-armed by {by}.")
-            return True
+            return breaker.rearm(db, self._clock(), by)
 
+    def opt_out(self, kind: str, name: str, until: float, by: str, reason: str) -> bool:
+        """Leaves a node (``kind`` node, by its inventory name) or a fault class (``kind`` class) alone until then.
 
-def _due_again(db: Any, now: float, reasons: Sequence[str]) -> None:
-    db.executemany(
-        "UPDATE cases SET due_at = ?, dispatched_at = NULL WHERE state = 'held' AND hold_reason = ?",
-        [(now, reason) for reason in reasons],
-    )
+        Whether that changed anything. LedgerError when ``until`` is no time to come.
+        """
+        with self._store.transaction() as db:
+            return wishes.opt_out(db, self._clock(), kind, name, until, by, reason)
+
+    def end_opt_out(self, kind: str, name: str, by: str = "a person") -> bool:
+        """Ends an opt-out before its time; whether there was one."""
+        with self._store.transaction() as db:
+            return wishes.end_opt_out(db, self._clock(), kind, name, by)
+
+    def opt_outs(self) -> list[dict[str, Any]]:
+        """The opt-outs that hold now: kind, name, until, by, reason, at."""
+        with self._store.reading() as db:
+            return wishes.listed(db, self._clock())

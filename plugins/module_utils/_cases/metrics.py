@@ -41,6 +41,13 @@ def render(counters: Mapping[str, Any]) -> str:
                 "Steps that the gate or a limit did not allow, by reason.",
                 _by_label("reason", counters["skipped"]),
             ),
+            _family(
+                "oldest_case_timestamp_seconds",
+                "gauge",
+                "When the oldest open case was opened, by state.",
+                _by_label("state", counters["oldest"]),
+            ),
+            _family("opt_outs", "gauge", "What persons want left alone now.", [({}, counters["opt_outs"])]),
             _family("paused", "gauge", "Whether a person paused all actions.", [({}, counters["paused"])]),
             _family(
                 "breaker_tripped", "gauge", "Whether the breaker stops removals.", [({}, counters["breaker_tripped"])]

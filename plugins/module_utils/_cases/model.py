@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from ansible_collections.aidc.ops.plugins.module_utils._faults import Recognition
+from ansible_collections.aidc.ops.plugins.module_utils._faults import REPAIRS, WORKFLOW_STEPS, Recognition
 
 # What every Slurm reason (and every other owner mark) of ours begins with.
 OWNER_PREFIX = "aidc.ops:"
@@ -31,37 +31,33 @@ OBSERVED = "observed"
 CANCELLED = "cancelled"
 CLOSED_STATES = (RETURNED, RESOLVED, OBSERVED, CANCELLED)
 
-STEPS = (
-    "cordon",
-    "evidence",
-    "drain",
-    "reset",
-    "reboot",
-    "restart_service",
-    "validate",
-    "resume",
-    "await_clear",
-    "ticket",
-)
+# What an attempt may be at: "repair" in a workflow stands for the rungs of a ladder, each a step of its own.
+STEPS = (*(step for step in WORKFLOW_STEPS if step != "repair"), *REPAIRS, "swap_spare")
 
 # Steps that pass the gate, and the action class whose mode rules them.
 ACTION_OF_STEP = {
     "cordon": "contain",
-    "reset": "reset",
-    "reboot": "reboot",
-    "restart_service": "restart_service",
-    "resume": "resume",
+    **{step: step for step in (*REPAIRS, "resume", "scale_out", "failover", "swap_spare")},
+    "reset_group": "reset",
 }
+
+# What a case is about: one node, or everything behind one rack, leaf switch or server.
+SCOPE_NODE = "node"
+DOMAIN_SCOPES = ("rack", "leaf", "server")
+
+# Who sent the evidence. Kernel lines are events; what the other lanes report holds until they take it back.
+LANES = ("kernel", "alert", "bmc", "run")
 
 
 @dataclass(frozen=True)
 class Signal:
     """Raw evidence about one node, already checked for size and shape, not yet judged.
 
-    ``lane`` is "kernel" or "alert". ``boot`` is the boot identity or None when the lane does not tell. ``observed_at``
-    is in seconds since the epoch: the node's time of a kernel line, an alert's startsAt. ``dedup_key`` is the same
-    for every delivery of the same evidence. ``text`` is foreign text: data, never a template and never a command.
-    ``recognition`` is None for a line that no fault class knows. ``cleared`` says that an alert stopped firing.
+    ``lane`` is one of LANES. ``boot`` is the boot identity or None when the lane does not tell. ``observed_at`` is in
+    seconds since the epoch: the node's time of a kernel line, an alert's startsAt. ``dedup_key`` is the same for every
+    delivery of the same evidence. ``text`` is foreign text: data, never a template and never a command.
+    ``recognition`` is None for a line that no fault class knows. ``cleared`` says that its sender takes it back, as an
+    alert that stopped firing.
     """
 
     lane: str
@@ -104,6 +100,8 @@ class Fault:
     """Signals of one class about one device in one boot. Times are seconds since the epoch.
 
     ``boot`` is None where no signal told it. ``signals`` counts them; ``case_id`` is None for what is only recorded.
+    ``action`` is the strongest one that was asked for and ``location`` the part of the device (see
+    _faults.Recognition). ``acting`` False: it was recorded, and asks for nothing.
     """
 
     node_id: str
@@ -114,6 +112,9 @@ class Fault:
     last_seen: float
     signals: int
     case_id: int | None
+    action: str = ""
+    location: str = ""
+    acting: bool = True
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as docs/schemas/fault.schema.json describes them."""
@@ -127,7 +128,9 @@ class Case:
     ``step`` is the next step (None: nothing to do by itself), due at ``due_at``. ``fault_class`` is the one whose
     workflow rules; ``fault_classes`` are all that were merged. ``token`` marks what we own ("aidc.ops:<id>");
     ``reason`` is the text for the scheduler ("aidc.ops:<id> <fault_class>"). ``hold_reason`` says why a held case
-    waits. ``outcome`` is set when the case is closed and equals ``state`` then.
+    waits. ``outcome`` is set when the case is closed and equals ``state`` then. ``scope``: node, or rack, leaf or
+    server for a case of everything behind one of these (``node`` is then "rack:A1"). ``action`` is the
+    strongest one that was asked for. ``approved_by`` and ``approved_at``: who approved a step of it last.
     """
 
     id: int
@@ -147,6 +150,10 @@ class Case:
     outcome: str | None
     lease_holder: str | None
     lease_expires_at: float | None
+    scope: str = SCOPE_NODE
+    action: str = ""
+    approved_by: str | None = None
+    approved_at: float | None = None
 
     @property
     def token(self) -> str:
@@ -183,10 +190,14 @@ class Grant:
 
     ``context`` keys: node, token, attempt_token (unique for each attempt: the marker for node_reboot and gpu_reset),
     reason (Slurm reason), fault_class, fault_classes, devices (list; those of the ruling class), all_devices,
-    validation (name of the validation set), boot_before (newest boot identity known, or None), cleared (bool: every
-    alert of the case stopped firing), force (bool: the drain may cancel jobs now), opened_at, began_at (first begin
-    of this attempt), drained (bool, None when the scheduler could not be read), jobs (ids of the jobs on the node),
-    foreign (bool: somebody else took the node out).
+    validation (name of the ruling class's validation set), validations (list: that one first, and those of the other
+    classes that it does not include), boot_before (newest boot identity known, or None), cleared (bool: whatever
+    reported the fault stopped to), force (bool: the drain may end jobs now), opened_at, began_at (first begin of this
+    attempt), drained (bool, None when the scheduler could not be read), jobs (ids of the jobs on the node), foreign
+    (bool: somebody else took the node out), scope, location (of the ruling class's fault), codes (list of XIDs), action
+    (the strongest asked for), repairs (list: the ladder from where it starts), rung (the step itself where it is a
+    rung, else ""), drain (policy), preview (list of the steps where all goes well), nodes (list: the nodes of the
+    domain that show the fault; [node] for a case of one node), spares (list: nodes that could take its place).
     """
 
     proceed: bool
@@ -249,7 +260,7 @@ class NodeView(Protocol):
     def automatic(self) -> bool: ...
 
     @property
-    def jobs(self) -> tuple[int, ...]: ...
+    def jobs(self) -> tuple[int | str, ...]: ...
 
 
 class EngineView(Protocol):

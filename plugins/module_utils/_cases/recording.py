@@ -1,35 +1,30 @@
-# From signals to faults and cases: identity, merging, replay, settling. Runs inside one ledger transaction.
+# From signals to faults and cases: what is known already, what is old, what was taken back. In one transaction.
 # Copyright (c) 2026 aidc.ops contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 
-from ansible_collections.aidc.ops.plugins.module_utils._cases import boots, progress, rows
-from ansible_collections.aidc.ops.plugins.module_utils._cases.model import (
-    CANCELLED,
-    OBSERVED,
-    OPEN,
-    QUARANTINED,
-    RESOLVED,
-    RETURNED,
-    RecordResult,
-    Signal,
-)
+from ansible_collections.aidc.ops.plugins.module_utils._cases import boots, breaker, domains, progress, rows
+from ansible_collections.aidc.ops.plugins.module_utils._cases.model import RecordResult, Signal
+from ansible_collections.aidc.ops.plugins.module_utils._cases.placing import Placed, Placer
+from ansible_collections.aidc.ops.plugins.module_utils._cases.repeats import EVENT_SECONDS
 from ansible_collections.aidc.ops.plugins.module_utils._cases.settings import Settings
-from ansible_collections.aidc.ops.plugins.module_utils._faults import CLASSES, Recognition, strength
+from ansible_collections.aidc.ops.plugins.module_utils._cases.store import Connection, Row
+from ansible_collections.aidc.ops.plugins.module_utils._faults import Recognition
 
-# A broken device repeats itself thousands of times. Of one fault this many signals are kept in full, then only counted.
+# A broken device repeats itself thousands of times. Of one fault this many signals in a day are kept in full, and the
+# first one of each later event; the others are only counted.
 MAX_SIGNALS_PER_FAULT = 100
-
-_REPAIRED = (RETURNED, RESOLVED)
+_DAY_SECONDS = 86400.0
+# Where a signal belongs that needs no second look while its sender repeats it.
+_PLACED = ("opened", "merged", "recorded", "follower")
 
 
 def record(
-    db: sqlite3.Connection,
+    db: Connection,
     now: float,
     signals: Sequence[Signal],
     cursor: tuple[str, str] | None,
@@ -37,17 +32,24 @@ def record(
     refused: Sequence[tuple[str, str]],
 ) -> RecordResult:
     """See Ledger.record."""
+    breaker.rearm_if_due(db, now, settings.gate)
     batch = _Batch(db, now, settings)
     for signal in signals:
         batch.take(signal)
+    batch.placer.correlate()
     rows.refuse(db, now, [*refused, *batch.refused])
-    if batch.new:
-        progress.check_storm(db, now, settings.gate)
+    if batch.placer.new:
+        breaker.check_storm(db, now, settings)
     if cursor is not None:
-        db.execute("INSERT OR REPLACE INTO cursors (source, position) VALUES (?, ?)", cursor)
+        db.execute(
+            "INSERT INTO cursors (source, position) VALUES (?, ?) "
+            "ON CONFLICT (source) DO UPDATE SET position = excluded.position",
+            cursor,
+        )
+    new = tuple(dict.fromkeys(batch.placer.new))
     return RecordResult(
-        new_case_ids=tuple(dict.fromkeys(batch.new)),
-        merged_case_ids=tuple(number for number in dict.fromkeys(batch.merged) if number not in batch.new),
+        new_case_ids=new,
+        merged_case_ids=tuple(number for number in dict.fromkeys(batch.placer.merged) if number not in new),
         cleared_case_ids=tuple(dict.fromkeys(batch.cleared)),
         refused=tuple(batch.refused),
     )
@@ -56,24 +58,26 @@ def record(
 class _Batch:
     """The signals of one transaction, one after the other."""
 
-    def __init__(self, db: sqlite3.Connection, now: float, settings: Settings) -> None:
+    def __init__(self, db: Connection, now: float, settings: Settings) -> None:
         self.db = db
         self.now = now
         self.settings = settings
-        self.new: list[int] = []
-        self.merged: list[int] = []
+        self.placer = Placer(db, now, settings)
         self.cleared: list[int] = []
         self.refused: list[tuple[str, str]] = []
 
     def take(self, signal: Signal) -> None:
+        seen = signal.recognition
         if signal.node not in self.settings.nodes:
             self.refused.append(("unknown_node", signal.node))
+        elif seen is not None and seen.fault_class not in self.settings.catalogue.classes:
+            self.refused.append(("unknown_class", f"{signal.node}: {seen.fault_class}"))
         elif signal.cleared:
             self._clear(signal)
         elif signal.lane == "kernel":
             self._kernel(signal)
-        elif signal.recognition is not None:
-            self._alert(signal, signal.recognition)
+        elif seen is not None:
+            self._report(signal, seen)
 
     # --- kernel lane: every line is an event of its own --------------------------------------------------------------
 
@@ -85,53 +89,67 @@ class _Batch:
         seen = signal.recognition
         if seen is None:
             return
-        if self._known(signal.dedup_key):
+        if self._known(signal.dedup_key) is not None:
             self.refused.append(("duplicate", f"{signal.node}: {signal.text}"))
             return
         boot = signal.boot or boots.newest(self.db, node_id)
         if not current:
             self.refused.append(("old_boot", f"{signal.node}: {signal.text}"))
-            self._keep(signal, seen, node_id, boot, "old_boot", None)
+            self._keep(signal, node_id, boot, observed, Placed("old_boot", None, seen))
             return
-        disposition, case_id = self._place(signal, seen, node_id, boot, observed)
-        self._keep(signal, seen, node_id, boot, disposition, case_id)
-        if disposition == "closed_case":
-            self.refused.append((disposition, f"{signal.node}: {signal.text}"))
+        placed = self.placer.place(signal, seen, node_id, boot, observed)
+        self._keep(signal, node_id, boot, observed, placed)
+        if placed.disposition == "closed_case":
+            self.refused.append((placed.disposition, f"{signal.node}: {signal.text}"))
 
-    # --- alert lane: the same alert comes again with every poll ------------------------------------------------------
+    # --- the other lanes: what they report holds until it is taken back, and may come again with every poll ----------
 
-    def _alert(self, signal: Signal, seen: Recognition) -> None:
+    def _report(self, signal: Signal, seen: Recognition) -> None:
         node_id = self.settings.node_id(signal.node)
         known = self._known(signal.dedup_key)
         if known is not None:
             self.db.execute("UPDATE signals SET last_seen = ?, cleared_at = NULL WHERE id = ?", (self.now, known["id"]))
-            if self._still_placed(known, seen, node_id):
+            if self._still_placed(known):
                 return
         boot = boots.newest(self.db, node_id)
         # A clock that runs ahead must not make an alert look newer than when it was first received.
         observed = min(signal.observed_at, self.now if known is None else known["received_at"])
-        disposition, case_id = self._place(signal, seen, node_id, boot, observed)
+        placed = self.placer.place(signal, seen, node_id, boot, observed)
         if known is None:
-            self._keep(signal, seen, node_id, boot, disposition, case_id)
+            self._keep(signal, node_id, boot, observed, placed)
         else:
             self.db.execute(
-                "UPDATE signals SET disposition = ?, case_id = ? WHERE id = ?", (disposition, case_id, known["id"])
+                "UPDATE signals SET disposition = ?, case_id = ?, fault_class = ? WHERE id = ?",
+                (placed.disposition, placed.case_id, placed.seen.fault_class, known["id"]),
             )
-        if disposition in ("settling", "closed_case") and (known is None or known["disposition"] != disposition):
-            self.refused.append((disposition, f"{signal.node}: {signal.text}"))
+        waits = placed.disposition in ("settling", "closed_case")
+        if waits and (known is None or known["disposition"] != placed.disposition):
+            self.refused.append((placed.disposition, f"{signal.node}: {signal.text}"))
 
-    def _still_placed(self, known: sqlite3.Row, seen: Recognition, node_id: str) -> bool:
+    def _still_placed(self, known: Row) -> bool:
         """Whether the alert belongs to an open case (or is only recorded) already; its fault is kept fresh then."""
-        if known["disposition"] not in ("opened", "merged", "recorded"):
+        if known["disposition"] not in _PLACED:
             return False
-        if known["disposition"] != "recorded":
-            case = self.db.execute("SELECT closed_at FROM cases WHERE id = ?", (known["case_id"],)).fetchone()
-            if case is None or case["closed_at"] is not None:
+        case = None
+        if known["case_id"] is not None:
+            case = rows.case_row(self.db, known["case_id"])
+            if case["closed_at"] is not None and known["disposition"] in ("opened", "merged"):
                 return False
         self.db.execute(
-            "UPDATE faults SET last_seen = ? WHERE node_id = ? AND fault_class = ? AND device = ? AND case_id IS ?",
-            (self.now, node_id, seen.fault_class, seen.device, known["case_id"]),
+            "UPDATE faults SET last_seen = ? WHERE node_id = ? AND fault_class = ? AND device = ? AND location = ? "
+            "AND COALESCE(case_id, 0) = COALESCE(?, 0)",
+            (
+                self.now,
+                known["node_id"],
+                known["fault_class"],
+                known["device"],
+                known["location"],
+                known["case_id"],
+            ),
         )
+        if case is not None and case["hold_reason"] == "stale":
+            # It fires still, or again, after nobody had heard of it for a while.
+            progress.advance(self.db, case["id"], self.now, self.settings)
         return True
 
     def _clear(self, signal: Signal) -> None:
@@ -139,184 +157,46 @@ class _Batch:
         if known is None or known["cleared_at"] is not None:
             return
         self.db.execute("UPDATE signals SET cleared_at = ? WHERE id = ?", (self.now, known["id"]))
-        if known["case_id"] is None:
-            return
-        case = rows.case_row(self.db, known["case_id"])
-        if case["closed_at"] is not None:
-            return
-        self.cleared.append(case["id"])
-        rows.log(self.db, self.now, case["id"], "cleared", known["text"], detail={"lane": "alert"})
+        if known["case_id"] is not None:
+            case = rows.case_row(self.db, known["case_id"])
+            if case["closed_at"] is None:
+                self.cleared.append(case["id"])
+                rows.log(self.db, self.now, case["id"], "cleared", known["text"], detail={"lane": known["lane"]})
+                self._look_whether_over(case)
+        for case in self._domains_of(known):
+            self._look_whether_over(case)
+
+    def _domains_of(self, known: Row) -> list[Row]:
+        """The open cases of domains that the signal's fault is part of."""
+        fault = self.settings.catalogue.classes.get(known["fault_class"])
+        if fault is None:
+            return []
+        case = domains.covering(self.db, self.settings, known["node"], fault, [known["location"]])
+        return [case] if case is not None else []
+
+    def _look_whether_over(self, case: Row) -> None:
         running = rows.running_attempt(self.db, case["id"])
-        if running is not None and running["step"] != "await_clear":
-            return
-        if not CLASSES[case["fault_class"]].removes_node and rows.alerts_cleared(self.db, case["id"]):
-            self._end_waiting(running)
+        waits = running is None or running["step"] in ("await_clear", "await_idle")
+        if waits and progress.is_over(self.db, self.now, self.settings, case):
+            if running is not None:
+                self.db.execute(
+                    "UPDATE attempts SET ended_at = ?, outcome = 'done' WHERE id = ?", (self.now, running["id"])
+                )
             progress.advance(self.db, case["id"], self.now, self.settings)
 
-    def _end_waiting(self, running: sqlite3.Row | None) -> None:
-        if running is not None:
-            self.db.execute(
-                "UPDATE attempts SET ended_at = ?, outcome = 'done' WHERE id = ?", (self.now, running["id"])
-            )
+    # --- all lanes ---------------------------------------------------------------------------------------------------
 
-    # --- both lanes --------------------------------------------------------------------------------------------------
-
-    def _known(self, dedup_key: str) -> sqlite3.Row | None:
+    def _known(self, dedup_key: str) -> Row | None:
         return self.db.execute("SELECT * FROM signals WHERE dedup_key = ?", (dedup_key,)).fetchone()
 
-    def _place(
-        self, signal: Signal, seen: Recognition, node_id: str, boot: str, observed: float
-    ) -> tuple[str, int | None]:
-        """Where the signal belongs: (disposition, case). Opens the case or merges into the one that is open."""
-        case = rows.open_case_of(self.db, node_id)
-        if not CLASSES[seen.fault_class].workflow:
-            case_id = case["id"] if case is not None else None
-            self._fault(seen, node_id, boot, observed, signal, case_id)
-            return "recorded", case_id
-        if case is not None:
-            self._merge(case, signal, seen, node_id, boot, observed)
-            return "merged", case["id"]
-        over = (self._over_for_line if signal.lane == "kernel" else self._over_for_alert)(seen, node_id, boot, observed)
-        if over is not None:
-            return over
-        return "opened", self._open(signal, seen, node_id, boot, observed)
-
-    def _open(self, signal: Signal, seen: Recognition, node_id: str, boot: str, observed: float) -> int:
-        made = self.db.execute(
-            "INSERT INTO cases (node, node_id, state, fault_class, opened_at, updated_at) VALUES (?, ?, ?, ?, ?, ?)",
-            (signal.node, node_id, OPEN, seen.fault_class, self.now, self.now),
-        )
-        case_id = int(made.lastrowid or 0)
-        self._fault(seen, node_id, boot, observed, signal, case_id)
-        self._log_signal(signal, seen, boot, case_id)
-        title = CLASSES[seen.fault_class].title
-        rows.log(self.db, self.now, case_id, "opened", f"{title} on {signal.node}, {seen.device}.", detail=vars(seen))
-        progress.advance(self.db, case_id, self.now, self.settings)
-        self.new.append(case_id)
-        return case_id
-
-    def _merge(
-        self, case: sqlite3.Row, signal: Signal, seen: Recognition, node_id: str, boot: str, observed: float
-    ) -> None:
-        case_id = case["id"]
-        number = self._fault(seen, node_id, boot, observed, signal, case_id)
-        if number <= MAX_SIGNALS_PER_FAULT:
-            self._log_signal(signal, seen, boot, case_id)
-        if number == 1:
-            rows.log(self.db, self.now, case_id, "merged", f"{seen.fault_class} on {seen.device}.", detail=vars(seen))
-        self.merged.append(case_id)
-        if case["state"] == QUARANTINED:
+    def _keep(self, signal: Signal, node_id: str, boot: str, observed: float, placed: Placed) -> None:
+        seen = placed.seen
+        if signal.lane == "kernel" and self._kept_enough(seen, node_id, boot, observed):
             return
-        running = rows.running_attempt(self.db, case_id)
-        again = signal.lane == "kernel" and self._undoes_repair(case, boot, observed)
-        if again:
-            rows.update_case(self.db, case_id, self.now, epoch=case["epoch"] + 1)
-        stronger = strength(seen.fault_class) > strength(case["fault_class"])
-        if stronger:
-            rows.update_case(self.db, case_id, self.now, fault_class=seen.fault_class, approved_step=None)
-        # A step under way is finished first; what comes then is worked out with the new fault in view.
-        if running is None and (again or stronger or case["hold_reason"] == "stale"):
-            progress.advance(self.db, case_id, self.now, self.settings)
-
-    def _undoes_repair(self, case: sqlite3.Row, boot: str, observed: float) -> bool:
-        """Whether a kernel line shows that the case's last repair did not help, so that it all starts again.
-
-        Alerts never do: they lag behind, and the validation asks the device itself.
-        """
-        repair = self.db.execute(
-            "SELECT * FROM attempts WHERE case_id = ? AND epoch = ? AND step IN ('reset', 'reboot', 'restart_service') "
-            "AND (ended_at IS NULL OR outcome = 'done') ORDER BY id DESC LIMIT 1",
-            (case["id"], case["epoch"]),
-        ).fetchone()
-        if repair is None:
-            return False
-        if repair["step"] == "reboot" and boot and repair["boot_before"]:
-            return bool(boot != repair["boot_before"])
-        return bool(observed > repair["began_at"])
-
-    def _over_for_line(self, seen: Recognition, node_id: str, boot: str, observed: float) -> tuple[str, int] | None:
-        """The closed case that a kernel line speaks about, if it tells nothing new."""
-        row = self.db.execute(
-            "SELECT c.id, c.state, c.closed_at FROM faults f JOIN cases c ON c.id = f.case_id "
-            "WHERE f.node_id = ? AND f.fault_class = ? AND f.device = ? AND c.closed_at IS NOT NULL "
-            "AND (f.boot = ? OR f.boot = '' OR ? = '') ORDER BY c.closed_at DESC LIMIT 1",
-            (node_id, seen.fault_class, seen.device, boot, boot),
-        ).fetchone()
-        # After a repair in the same boot (a reset), a line from later than the return is a new fault of that device.
-        if row is not None and not (row["state"] in _REPAIRED and observed > row["closed_at"]):
-            return "closed_case", row["id"]
-        rebooted = self.db.execute(
-            "SELECT c.id FROM cases c JOIN attempts r ON r.case_id = c.id AND r.step = 'reboot' AND r.outcome = 'done' "
-            "JOIN attempts v ON v.case_id = c.id AND v.step = 'validate' AND v.outcome = 'done' "
-            "WHERE c.node_id = ? AND c.state = ? AND v.began_at >= ? "
-            "AND (r.boot_before = ? OR r.boot_before = '' OR ? = '') LIMIT 1",
-            (node_id, RETURNED, observed, boot, boot),
-        ).fetchone()
-        # The node was rebooted and has passed a validation since, whatever the class was under which that happened.
-        return ("closed_case", rebooted["id"]) if rebooted is not None else None
-
-    def _over_for_alert(self, seen: Recognition, node_id: str, boot: str, observed: float) -> tuple[str, int] | None:
-        """The closed case that an alert still speaks about: it began before and has not caught up yet."""
-        last = self.db.execute(
-            "SELECT id, closed_at FROM cases WHERE node_id = ? AND state IN (?, ?) AND closed_at >= ? "
-            "ORDER BY closed_at DESC LIMIT 1",
-            (node_id, *_REPAIRED, observed),
-        ).fetchone()
-        if last is not None and self.now < last["closed_at"] + self.settings.gate.settle_seconds:
-            return "settling", last["id"]
-        # What a person cancelled stays cancelled, and what is only observed was observed.
-        same = self.db.execute(
-            "SELECT c.id, c.state FROM faults f JOIN cases c ON c.id = f.case_id WHERE f.node_id = ? "
-            "AND f.fault_class = ? AND f.device = ? AND c.closed_at >= ? ORDER BY c.closed_at DESC LIMIT 1",
-            (node_id, seen.fault_class, seen.device, observed),
-        ).fetchone()
-        if same is None or same["state"] not in (CANCELLED, OBSERVED):
-            return None
-        if same["state"] == OBSERVED and not self._observed_only(seen):
-            return None
-        return "closed_case", same["id"]
-
-    def _observed_only(self, seen: Recognition) -> bool:
-        row = CLASSES[seen.fault_class]
-        action = "contain" if row.removes_node else "restart_service"
-        return row.authority == "never" or self.settings.gate.modes.of(action) == "observe"
-
-    def _fault(
-        self, seen: Recognition, node_id: str, boot: str, observed: float, signal: Signal, case_id: int | None
-    ) -> int:
-        """Adds the signal to its fault; how many signals that fault has now."""
-        fresh = observed if signal.lane == "kernel" else self.now
-        row = self.db.execute(
-            "SELECT id, signals FROM faults WHERE node_id = ? AND fault_class = ? AND device = ? AND boot = ? "
-            "AND case_id IS ?",
-            (node_id, seen.fault_class, seen.device, boot, case_id),
-        ).fetchone()
-        if row is not None:
-            self.db.execute(
-                "UPDATE faults SET last_seen = max(last_seen, ?), signals = signals + 1 WHERE id = ?",
-                (fresh, row["id"]),
-            )
-            return int(row["signals"]) + 1
         self.db.execute(
-            "INSERT INTO faults (node_id, fault_class, device, boot, first_seen, last_seen, signals, case_id) "
-            "VALUES (?, ?, ?, ?, ?, ?, 1, ?)",
-            (node_id, seen.fault_class, seen.device, boot, observed, fresh, case_id),
-        )
-        return 1
-
-    def _keep(
-        self, signal: Signal, seen: Recognition, node_id: str, boot: str, disposition: str, case_id: int | None
-    ) -> None:
-        if signal.lane == "kernel":
-            kept = self.db.execute(
-                "SELECT count(*) FROM signals WHERE node_id = ? AND fault_class = ? AND device = ? AND boot = ?",
-                (node_id, seen.fault_class, seen.device, boot),
-            ).fetchone()[0]
-            if kept >= MAX_SIGNALS_PER_FAULT:
-                return
-        self.db.execute(
-            "INSERT INTO signals (dedup_key, lane, node, node_id, boot, fault_class, device, code, text, observed_at, "
-            "received_at, last_seen, disposition, case_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO signals (dedup_key, lane, node, node_id, boot, fault_class, device, code, action, location, "
+            "text, observed_at, received_at, last_seen, disposition, case_id) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 signal.dedup_key,
                 signal.lane,
@@ -326,22 +206,21 @@ class _Batch:
                 seen.fault_class,
                 seen.device,
                 seen.code,
+                seen.action,
+                rows.storable(seen.location),
                 rows.storable(signal.text),
                 signal.observed_at,
                 self.now,
                 self.now,
-                disposition,
-                case_id,
+                placed.disposition,
+                placed.case_id,
             ),
         )
 
-    def _log_signal(self, signal: Signal, seen: Recognition, boot: str, case_id: int) -> None:
-        detail = {
-            "lane": signal.lane,
-            "observed_at": signal.observed_at,
-            "boot": boot,
-            "fault_class": seen.fault_class,
-            "device": seen.device,
-            "code": seen.code,
-        }
-        rows.log(self.db, self.now, case_id, "signal", signal.text, detail=detail)
+    def _kept_enough(self, seen: Recognition, node_id: str, boot: str, observed: float) -> bool:
+        kept, newest = self.db.execute(
+            "SELECT count(*), max(observed_at) FROM signals WHERE node_id = ? AND fault_class = ? AND device = ? "
+            "AND boot = ? AND received_at > ?",
+            (node_id, seen.fault_class, seen.device, boot, self.now - _DAY_SECONDS),
+        ).fetchone()
+        return bool(kept >= MAX_SIGNALS_PER_FAULT and observed - newest <= EVENT_SECONDS)

@@ -136,4 +136,44 @@ MIGRATIONS = (
     );
     CREATE INDEX events_case ON events (case_id);
     """,
+    """
+    -- What the highest authority asked for, and which part of the device it was about.
+    ALTER TABLE signals ADD COLUMN action TEXT NOT NULL DEFAULT '';
+    ALTER TABLE signals ADD COLUMN location TEXT NOT NULL DEFAULT '';
+    ALTER TABLE faults ADD COLUMN action TEXT NOT NULL DEFAULT '';
+    ALTER TABLE faults ADD COLUMN location TEXT NOT NULL DEFAULT '';
+    -- 0: only recorded; it asks for nothing.
+    ALTER TABLE faults ADD COLUMN acting INTEGER NOT NULL DEFAULT 1;
+    -- When a kernel line said so last; what alerts say is read from their signals, which can be taken back.
+    ALTER TABLE faults ADD COLUMN line_seen REAL;
+    UPDATE faults SET line_seen = last_seen;
+    UPDATE faults SET acting = 0 WHERE fault_class IN ('gpu_row_remap_pending', 'gpu_xid_other');
+    CREATE INDEX signals_live ON signals (fault_class) WHERE lane <> 'kernel' AND cleared_at IS NULL;
+    CREATE INDEX signals_received ON signals (received_at);
+    -- node, or rack, leaf or server: then the case's node is the name of that domain.
+    ALTER TABLE cases ADD COLUMN scope TEXT NOT NULL DEFAULT 'node';
+    ALTER TABLE cases ADD COLUMN action TEXT NOT NULL DEFAULT '';
+    ALTER TABLE cases ADD COLUMN approved_by TEXT;
+    ALTER TABLE cases ADD COLUMN approved_at REAL;
+    UPDATE cases SET approved_by = 'unknown', approved_at = updated_at WHERE approved_step IS NOT NULL;
+    CREATE INDEX attempts_ended ON attempts (step, outcome, ended_at);
+    -- Nodes and fault classes that a person wants left alone for a while.
+    CREATE TABLE opt_outs (
+        kind TEXT NOT NULL,
+        name TEXT NOT NULL,
+        until REAL NOT NULL,
+        by_whom TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        at REAL NOT NULL,
+        PRIMARY KEY (kind, name)
+    );
+    CREATE TABLE tickets (
+        case_id INTEGER PRIMARY KEY REFERENCES cases (id),
+        reference TEXT NOT NULL,
+        backend TEXT NOT NULL,
+        opened_at REAL NOT NULL,
+        updated_at REAL NOT NULL,
+        closed_at REAL
+    );
+    """,
 )

@@ -6,40 +6,57 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+from urllib.parse import urlsplit
 
-from ansible_collections.aidc.ops.plugins.module_utils._errors import SettingsError
+from ansible_collections.aidc.ops.plugins.module_utils._cases import readers as read
+from ansible_collections.aidc.ops.plugins.module_utils._cases.policy import (
+    ACTIONS,
+    MODES,
+    Deadlines,
+    GatePolicy,
+    Modes,
+)
+from ansible_collections.aidc.ops.plugins.module_utils._errors import AidcOpsError, SettingsError
+from ansible_collections.aidc.ops.plugins.module_utils._faults import DEFAULT, Catalogue
 
 SCHEMA_VERSION = 1
 DEFAULT_PATH = "/etc/aidc_ops/controller.json"
 PATH_VARIABLE = "AIDC_OPS_CONFIG"
-ACTIONS = ("contain", "reset", "reboot", "restart_service", "resume")
-MODES = ("observe", "approve", "act")
 
 
 @dataclass(frozen=True)
 class NodeSettings:
-    """What the controller knows of a node beforehand. None is unknown; all nodes without a rack share one domain."""
+    """What the controller knows of a node beforehand.
+
+    None is unknown; all nodes without a rack share one domain of the limits. ``engine`` None: the one of the key
+    ``engine``. ``spare``: the node is kept in reserve and may take the place of one that stays out.
+    """
 
     node_id: str | None = None
     address: str | None = None
     rack: str | None = None
     leaf: str | None = None
+    feed: str | None = None
     pool: str = "default"
     expected_gpus: int | None = None
+    engine: str | None = None
+    spare: bool = False
 
 
 @dataclass(frozen=True)
 class EngineSettings:
-    """How the scheduler is reached."""
+    """How a scheduler is reached. ``kubeconfig`` and ``context`` None: what kubectl would take."""
 
     kind: str = "slurm"
     scontrol: str = "/usr/bin/scontrol"
     squeue: str = "/usr/bin/squeue"
     sinfo: str = "/usr/bin/sinfo"
+    kubeconfig: str | None = None
+    context: str | None = None
     timeout_seconds: float = 10.0
 
 
@@ -63,75 +80,77 @@ class AlertmanagerSettings:
 
 
 @dataclass(frozen=True)
-class Modes:
-    """What each class of action may do: observe (decide and record only), approve (a person says yes), act."""
+class WebhookSettings:
+    """Where other systems may post to. ``token_file`` None: nothing listens. ``client_ca``: who signs the clients.
 
-    contain: str = "observe"
-    reset: str = "observe"
-    reboot: str = "observe"
-    restart_service: str = "observe"
-    resume: str = "observe"
+    ``mappings``: for zabbix, nagios and redfish, what of their words is which fault class.
+    """
 
-    def of(self, action: str) -> str:
-        """The mode of one action class."""
-        return str(getattr(self, action))
-
-
-@dataclass(frozen=True)
-class GatePolicy:
-    """The limits of the gate. ``per_leaf`` None: leaves are not limited."""
-
-    out_percent: float = 10.0
-    out_max: int = 20
-    per_rack: int = 2
-    per_leaf: int | None = None
-    per_job: int = 1
-    parallel_repairs: int = 4
-    resets_per_gpu_per_day: int = 2
-    reboots_per_node_per_day: int = 2
-    power_cycles_per_node_per_day: int = 1
-    event_max_age_seconds: float = 900.0
-    drain_deadline_seconds: float = 3600.0
-    force_after_deadline: bool = False
-    settle_seconds: float = 300.0
-    storm_nodes: int = 10
-    storm_seconds: float = 300.0
-    breaker_failures: int = 3
-    breaker_window_seconds: float = 3600.0
-    modes: Modes = field(default_factory=Modes)
+    address: str = "127.0.0.1"
+    port: int = 5055
+    token_file: str | None = None
+    certificate: str | None = None
+    key: str | None = None
+    client_ca: str | None = None
+    max_bytes: int = 1048576
+    mappings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Deadlines:
-    """Seconds from the first begin of a step until waiting for it counts as failed."""
+class TicketSettings:
+    """Where tickets go: to files in ``ticket_dir`` alone, or to a web service as well."""
 
-    evidence: float = 600.0
-    reset: float = 600.0
-    reboot: float = 900.0
-    validate: float = 900.0
-    resume: float = 120.0
-    restart_service: float = 300.0
-    ticket: float = 120.0
-    cordon: float = 120.0
-    await_clear: float = 86400.0
+    backend: str = "file"
+    url: str | None = None
+    token_file: str | None = None
+    timeout_seconds: float = 10.0
+
+
+@dataclass(frozen=True)
+class NotifySettings:
+    """Who is told, by a web service and by mail; None: nobody by that way."""
+
+    webhook_url: str | None = None
+    token_file: str | None = None
+    mail_to: tuple[str, ...] = ()
+    mail_from: str | None = None
+    mail_host: str | None = None
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The whole file. ``containment``: in_process (the event source drains) or playbook."""
+    """The whole file.
+
+    ``ledger``: path of a file, or ``postgresql://user@host:port/database`` whose password stands in
+    ``ledger_password_file``. ``containment``: in_process (the event source drains) or playbook. ``engines``: further
+    schedulers by name. ``fault_classes``: what the site changes in the fault catalogue. ``retention_days``: how long
+    closed cases keep their signals and history.
+    """
 
     ledger: str
     evidence_dir: str
     ticket_dir: str
+    ledger_password_file: str | None = None
     metrics_file: str | None = None
     engine: EngineSettings = field(default_factory=EngineSettings)
+    engines: Mapping[str, EngineSettings] = field(default_factory=dict)
     containment: str = "in_process"
     kernel_log: KernelLogSettings = field(default_factory=KernelLogSettings)
     alertmanager: AlertmanagerSettings = field(default_factory=AlertmanagerSettings)
+    webhook: WebhookSettings = field(default_factory=WebhookSettings)
+    ticket: TicketSettings = field(default_factory=TicketSettings)
+    notify: NotifySettings = field(default_factory=NotifySettings)
     tick_seconds: float = 2.0
+    retention_days: int = 400
     nodes: Mapping[str, NodeSettings] = field(default_factory=dict)
     gate: GatePolicy = field(default_factory=GatePolicy)
     deadlines_seconds: Deadlines = field(default_factory=Deadlines)
+    fault_classes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """The fault catalogue with what this site changes in it."""
+        return DEFAULT.with_overrides(self.fault_classes) if self.fault_classes else DEFAULT
 
     def deadline_seconds(self, step: str) -> float:
         """Seconds that a step may take; the drain's belongs to the gate's limits."""
@@ -164,149 +183,151 @@ def load_settings(path: str) -> Settings:
 
 def parse_settings(data: Any) -> Settings:
     """Checks already decoded JSON; see load_settings."""
-    whole = _object(data, "the settings")
+    whole = read.mapping(data, "the settings")
     version = whole.get("schema_version")
     if version != SCHEMA_VERSION:
         raise SettingsError(f"schema_version has to be {SCHEMA_VERSION}, not {version!r}")
-    _known_keys(whole, ["schema_version", *_names(Settings)], "")
+    read.known_keys(whole, ["schema_version", *read.names(Settings)], "")
     for key in ("ledger", "evidence_dir", "ticket_dir"):
         if key not in whole:
             raise SettingsError(f"{key} is missing")
-    gate = dict(_object(whole.get("gate", {}), "gate"))
-    modes = _fill(Modes, gate.pop("modes", {}), "gate.modes", {name: _choice(MODES) for name in ACTIONS})
-    nodes = _object(whole.get("nodes", {}), "nodes")
-    return Settings(
-        ledger=_text(whole["ledger"], "ledger"),
-        evidence_dir=_text(whole["evidence_dir"], "evidence_dir"),
-        ticket_dir=_text(whole["ticket_dir"], "ticket_dir"),
-        metrics_file=_or_null(_text)(whole.get("metrics_file"), "metrics_file"),
-        engine=_fill(EngineSettings, whole.get("engine", {}), "engine", {"kind": _choice(("slurm",))}),
-        containment=_choice(("in_process", "playbook"))(whole.get("containment", "in_process"), "containment"),
-        kernel_log=_fill(KernelLogSettings, whole.get("kernel_log", {}), "kernel_log", {}),
-        alertmanager=_fill(
+    text = read.or_null(read.text)
+    engines = read.mapping(whole.get("engines", {}), "engines")
+    nodes = read.mapping(whole.get("nodes", {}), "nodes")
+    settings = Settings(
+        ledger=_ledger(whole["ledger"]),
+        evidence_dir=read.text(whole["evidence_dir"], "evidence_dir"),
+        ticket_dir=read.text(whole["ticket_dir"], "ticket_dir"),
+        ledger_password_file=text(whole.get("ledger_password_file"), "ledger_password_file"),
+        metrics_file=text(whole.get("metrics_file"), "metrics_file"),
+        engine=_engine(whole.get("engine", {}), "engine"),
+        engines={
+            read.text(name, "the name of an engine"): _engine(raw, f"engines.{name}") for name, raw in engines.items()
+        },
+        containment=read.choice(("in_process", "playbook"))(whole.get("containment", "in_process"), "containment"),
+        kernel_log=read.fill(KernelLogSettings, whole.get("kernel_log", {}), "kernel_log", {}),
+        alertmanager=read.fill(
             AlertmanagerSettings,
             whole.get("alertmanager", {}),
             "alertmanager",
-            {"urls": _texts, "watchdog_alert": _or_null(_text)},
+            {"urls": read.texts, "watchdog_alert": text},
         ),
-        tick_seconds=_positive(whole.get("tick_seconds", Settings.tick_seconds), "tick_seconds"),
-        nodes={_node_name(name): _node(name, raw) for name, raw in nodes.items()},
-        gate=_fill(
-            GatePolicy,
-            gate,
-            "gate",
-            {"out_percent": _percent, "per_leaf": _or_null(_count), "force_after_deadline": _flag},
-            modes=modes,
-        ),
-        deadlines_seconds=_fill(Deadlines, whole.get("deadlines_seconds", {}), "deadlines_seconds", {}),
+        webhook=_webhook(whole.get("webhook", {})),
+        ticket=_ticket(whole.get("ticket", {})),
+        notify=_notify(whole.get("notify", {})),
+        tick_seconds=read.positive(whole.get("tick_seconds", Settings.tick_seconds), "tick_seconds"),
+        retention_days=read.from_one(whole.get("retention_days", Settings.retention_days), "retention_days"),
+        nodes={read.node_name(name): _node(name, raw) for name, raw in nodes.items()},
+        gate=_gate(whole.get("gate", {})),
+        deadlines_seconds=read.fill(Deadlines, whole.get("deadlines_seconds", {}), "deadlines_seconds", {}),
+        fault_classes=_fault_classes(whole.get("fault_classes", {})),
     )
+    _check_names(settings)
+    return settings
 
 
-if TYPE_CHECKING:
-    # A reader checks one value and returns it in its final type; SettingsError names the key.
-    _Reader = Callable[[Any, str], Any]
-_Made = TypeVar("_Made")
+def _ledger(raw: Any) -> str:
+    location = read.text(raw, "ledger")
+    if "://" not in location:
+        return location
+    try:
+        parts = urlsplit(location)
+    except ValueError as error:
+        raise SettingsError(f"ledger is not a URL that can be read: {error}") from error
+    # The value itself is not repeated here: it may hold the password that has no business in it.
+    if parts.scheme not in ("postgresql", "postgres") or not parts.path.strip("/"):
+        raise SettingsError("ledger has to be a path or postgresql://user@host:port/database")
+    if parts.password is not None or "password" in parts.query:
+        raise SettingsError("ledger must hold no password; put it into a file and name that in ledger_password_file")
+    return location
 
 
-def _fill(kind: type[_Made], raw: Any, where: str, readers: Mapping[str, _Reader], **ready: Any) -> _Made:
-    """One dataclass from one JSON object; a field without a reader of its own is read by the type of its default."""
-    given = _object(raw, where)
-    names = [name for name in _names(kind) if name not in ready]
-    _known_keys(given, names, where + ".")
-    values = dict(ready)
-    for name in names:
-        if name in given:
-            default = getattr(kind, name, None)
-            reader = readers.get(name) or (_text if isinstance(default, str) else _BY_TYPE[type(default)])
-            values[name] = reader(given[name], f"{where}.{name}")
-    return kind(**values)
+def _engine(raw: Any, where: str) -> EngineSettings:
+    text = read.or_null(read.text)
+    kind = read.choice(("slurm", "kubernetes"))
+    return read.fill(EngineSettings, raw, where, {"kind": kind, "kubeconfig": text, "context": text})
 
 
-def _names(kind: type) -> list[str]:
-    return [item.name for item in fields(kind)]
+def _webhook(raw: Any) -> WebhookSettings:
+    text = read.or_null(read.text)
+    files = dict.fromkeys(("token_file", "certificate", "key", "client_ca"), text)
+    others = {"port": read.port, "max_bytes": read.from_one, "mappings": _mappings}
+    return read.fill(WebhookSettings, raw, "webhook", {**files, **others})
 
 
-def _known_keys(given: Mapping[str, Any], names: Sequence[str], prefix: str) -> None:
-    unknown = sorted(set(given) - set(names))
-    if unknown:
-        raise SettingsError(f"{prefix}{unknown[0]} is not a known key; known are {', '.join(sorted(names))}")
+def _mappings(raw: Any, where: str) -> Mapping[str, Mapping[str, str]]:
+    given = read.mapping(raw, where)
+    read.known_keys(given, ("zabbix", "nagios", "redfish"), f"{where}.")
+    return {
+        system: {
+            word: read.text(name, f"{where}.{system}.{word}")
+            for word, name in read.mapping(words, f"{where}.{system}").items()
+        }
+        for system, words in given.items()
+    }
 
 
-def _object(value: Any, where: str) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        raise SettingsError(f"{where} has to be an object, not {_kind(value)}")
-    return value
+def _ticket(raw: Any) -> TicketSettings:
+    text = read.or_null(read.text)
+    readers = {"backend": read.choice(("file", "webhook")), "url": text, "token_file": text}
+    ticket = read.fill(TicketSettings, raw, "ticket", readers)
+    if ticket.backend == "webhook" and ticket.url is None:
+        raise SettingsError("ticket.url is missing; ticket.backend is webhook")
+    return ticket
 
 
-def _text(value: Any, where: str) -> str:
-    if not isinstance(value, str) or not value:
-        raise SettingsError(f"{where} has to be a text that is not empty, not {_kind(value)}")
-    return value
+def _notify(raw: Any) -> NotifySettings:
+    text = read.or_null(read.text)
+    readers = {**dict.fromkeys(("webhook_url", "token_file", "mail_from", "mail_host"), text), "mail_to": read.texts}
+    return read.fill(NotifySettings, raw, "notify", readers)
 
 
-def _texts(value: Any, where: str) -> tuple[str, ...]:
-    if not isinstance(value, list):
-        raise SettingsError(f"{where} has to be a list of texts, not {_kind(value)}")
-    return tuple(_text(item, f"{where}[{at}]") for at, item in enumerate(value))
-
-
-def _flag(value: Any, where: str) -> bool:
-    if not isinstance(value, bool):
-        raise SettingsError(f"{where} has to be true or false, not {_kind(value)}")
-    return value
-
-
-def _count(value: Any, where: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise SettingsError(f"{where} has to be a whole number from 0 on, not {value!r:.60}")
-    return value
-
-
-def _positive(value: Any, where: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):
-        raise SettingsError(f"{where} has to be a number above 0, not {value!r:.60}")
-    return float(value)
-
-
-def _percent(value: Any, where: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 100:
-        raise SettingsError(f"{where} has to be a number from 0 to 100, not {value!r:.60}")
-    return float(value)
-
-
-def _choice(allowed: Sequence[str]) -> _Reader:
-    def read(value: Any, where: str) -> str:
-        if value not in allowed:
-            raise SettingsError(f"{where} has to be one of {', '.join(allowed)}, not {value!r:.60}")
-        return str(value)
-
-    return read
-
-
-def _or_null(reader: _Reader) -> _Reader:
-    def read(value: Any, where: str) -> Any:
-        return None if value is None else reader(value, where)
-
-    return read
-
-
-_BY_TYPE: Mapping[type, _Reader] = {int: _count, float: _positive}
-_NODE_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,252})")
-
-
-def _node_name(name: str) -> str:
-    if not _NODE_NAME.fullmatch(name):
-        raise SettingsError(f"nodes: {name!r:.80} is not the name of a host (letters, digits, dot, dash, underscore)")
-    return name
+def _gate(raw: Any) -> GatePolicy:
+    gate = dict(read.mapping(raw, "gate"))
+    mode = read.choice(MODES)
+    modes = read.fill(Modes, gate.pop("modes", {}), "gate.modes", dict.fromkeys(ACTIONS, mode))
+    of_class = read.mapping(gate.pop("class_modes", {}), "gate.class_modes")
+    return read.fill(
+        GatePolicy,
+        gate,
+        "gate",
+        {
+            "out_percent": read.percent,
+            "per_leaf": read.or_null(read.count),
+            "breaker_rearm_seconds": read.or_null(read.positive),
+            "lemon_cases": read.from_one,
+            "flap_failures": read.from_one,
+        },
+        modes=modes,
+        class_modes={name: mode(value, f"gate.class_modes.{name}") for name, value in of_class.items()},
+    )
 
 
 def _node(name: str, raw: Any) -> NodeSettings:
-    text = _or_null(_text)
-    readers = dict.fromkeys(("node_id", "address", "rack", "leaf"), text)
-    return _fill(NodeSettings, raw, f"nodes.{name}", {**readers, "expected_gpus": _or_null(_count)})
+    readers = dict.fromkeys(("node_id", "address", "rack", "leaf", "feed", "engine"), read.or_null(read.text))
+    return read.fill(NodeSettings, raw, f"nodes.{name}", {**readers, "expected_gpus": read.or_null(read.count)})
 
 
-def _kind(value: Any) -> str:
-    return {dict: "an object", list: "a list", str: f"{value!r:.60}", type(None): "null"}.get(
-        type(value), f"{value!r:.60}"
-    )
+def _fault_classes(raw: Any) -> Mapping[str, Mapping[str, Any]]:
+    given = read.mapping(raw, "fault_classes")
+    return {name: read.mapping(value, f"fault_classes.{name}") for name, value in given.items()}
+
+
+def _check_names(settings: Settings) -> None:
+    """What one part of the settings names in another part has to be there."""
+    try:
+        known = settings.catalogue.classes
+    except AidcOpsError as error:
+        raise SettingsError(f"fault_classes: {error}") from error
+    for name in settings.gate.class_modes:
+        if name not in known:
+            raise SettingsError(f"gate.class_modes.{name} is not a fault class of the catalogue")
+    for system, words in settings.webhook.mappings.items():
+        for word, name in words.items():
+            # A message of a BMC may also take back what another one said.
+            fault = known.get(name[len("clear:") :] if system == "redfish" and name.startswith("clear:") else name)
+            if fault is None or not fault.alerts:
+                raise SettingsError(f"webhook.mappings.{system}.{word} is no fault class that may be reported: {name}")
+    for name, node in settings.nodes.items():
+        if node.engine is not None and node.engine not in settings.engines:
+            raise SettingsError(f"nodes.{name}.engine names {node.engine!r:.60}, which is not one of engines")

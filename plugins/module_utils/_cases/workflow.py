@@ -1,10 +1,11 @@
-# What a case does next: a pure function of its fault classes and of what was done so far.
+# What a case does next: a pure function of its fault class and of what was done so far.
 # Copyright (c) 2026 aidc.ops contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,35 +16,41 @@ from ansible_collections.aidc.ops.plugins.module_utils._cases.model import (
     RESOLVED,
     RETURNED,
 )
-
-REPAIRS = ("reset", "reboot", "restart_service")
+from ansible_collections.aidc.ops.plugins.module_utils._faults import REPAIRS, FaultClass
 
 # How often a step that changes nothing for good is tried in a row before a person has to look, and the pause between.
 _TRIES = {"cordon": 5, "drain": 3, "resume": 3, "ticket": 5}
 _RETRY_DELAY_SECONDS = 15.0
+# Good to have, and nothing waits for it: a node that is gone gives no evidence, and a mail server may be down.
+_BEST_EFFORT = ("evidence", "notify")
+# Checks that a repair has to pass; a failed one leads to the next rung.
+_PROOFS = ("validate", "await_clear")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The ruling fault class' part (see _faults.FaultClass): its steps, and whether a failed validation is repaired
-    once more. ``repair_limit``: attempts at the repair in this case; the gate's limits over 24 h come on top."""
+    """What a case is to go through: the steps of its ruling class, and the rungs that "repair" stands for, weakest
+    first (see plan_for). ``spare``: where the node stays out, a spare one may take its place. ``lemon``: the node came
+    back too often already and is not returned again."""
 
     workflow: tuple[str, ...]
-    retry_after_failed_validation: bool
-    repair_limit: int
+    ladder: tuple[str, ...]
+    spare: bool = False
+    lemon: bool = False
 
 
 @dataclass(frozen=True)
 class Record:
-    """One ended attempt. ``outcome``: done, failed, or capped (the gate's limit "attempts" refused it).
+    """One ended attempt. ``outcome``: done, failed, or capped (a limit or a mode did not allow it).
 
     ``current`` False: it ended before the newest fault of the case appeared, so that a repair or a validation proves
-    nothing any more.
+    nothing any more. ``same`` False: it was a repair of other devices than those that need one now.
     """
 
     step: str
     outcome: str
     current: bool = True
+    same: bool = True
 
 
 @dataclass(frozen=True)
@@ -58,32 +65,67 @@ class Next:
     delay: float = 0.0
 
 
+def plan_for(fault: FaultClass, action: str = "", spare: bool = False, lemon: bool = False) -> Plan:
+    """The plan of a fault class when ``action`` (see _faults.Recognition) is the strongest one that was asked for."""
+    return Plan(fault.workflow, ladder_from(fault.repairs, action), spare, lemon)
+
+
+def ladder_from(repairs: Sequence[str], action: str) -> tuple[str, ...]:
+    """The rungs from the first one on that reaches as deep as ``action``.
+
+    A class without a rung that deep gets the action itself: what the device asks for goes before the table. "support"
+    leaves no rung: no repair of ours helps.
+    """
+    if action not in REPAIRS or not repairs:
+        return () if action == "support" else tuple(repairs)
+    depth = REPAIRS.index(action)
+    return tuple(rung for rung in repairs if REPAIRS.index(rung) >= depth) or (action,)
+
+
+def preview(fault: FaultClass, action: str = "") -> list[str]:
+    """The steps of the way where all goes well."""
+    plan = plan_for(fault, action)
+    history: list[Record] = []
+    following = next_step(plan, history)
+    while following.step is not None and following.state == OPEN:
+        history.append(Record(following.step, "done"))
+        following = next_step(plan, history)
+    return [record.step for record in history]
+
+
 def next_step(plan: Plan, history: Sequence[Record]) -> Next:
     """The next step of a case after ``history`` (oldest first).
 
-    The steps are walked in the plan's order and the first one that is not fulfilled is next. A repair that failed, or
-    whose validation failed, is repeated while the limits allow, else a person gets a ticket and the node stays out.
+    The steps are walked in the plan's order and the first one that is not fulfilled is next. A rung that failed, that a
+    limit did not allow, or whose proof failed is followed by the next one; after the last rung a person gets a ticket
+    and the node stays out.
     """
-    if any(record.step == "ticket" and record.outcome == "done" and record.current for record in history):
-        return Next(None, QUARANTINED)
+    workflow = plan.workflow
     if "done" in _outcomes("resume", history, current=True):
         # The node was given back, and no fault has appeared since: what took it out before holds no more, and need not.
-        return Next(None, RETURNED)
-    for step in plan.workflow:
-        if step in REPAIRS:
-            answer = _repair(plan, step, history)
-        elif step == "validate":
-            answer = _validate(plan, history)
-        elif step == "evidence":
-            # Best effort: a node that is gone can give none, and nothing waits for it.
-            answer = None if _outcomes(step, history, current=True) else Next(step, OPEN)
-        elif step == "await_clear":
-            answer = _await_clear(history)
-        else:
-            answer = _until_done(step, history)
+        workflow = workflow[workflow.index("resume") + 1 :] if "resume" in workflow else ()
+    for step in workflow:
+        answer = _of_step(step, plan, history)
         if answer is not None:
             return answer
-    return Next(None, RESOLVED)
+    return _end(plan, history)
+
+
+def _of_step(step: str, plan: Plan, history: Sequence[Record]) -> Next | None:
+    """What the step asks for now; None if it is fulfilled."""
+    if step == "repair":
+        return _repair(plan, history)
+    if step == "await_idle":
+        return None if _out(history) else _once(step, plan, history, _outcomes(step, history, current=True))
+    if step in _PROOFS:
+        return _once(step, plan, history, _outcomes(step, _since_repair(history), current=True))
+    if step in ("scale_out", "failover"):
+        return _once(step, plan, history, _outcomes(step, history, current=True))
+    if step in _BEST_EFFORT:
+        return None if _outcomes(step, history, current=True) else Next(step, OPEN)
+    if step == "resume" and plan.lemon:
+        return _escalate(plan, history)
+    return _until_done(step, history)
 
 
 def _outcomes(step: str, history: Sequence[Record], current: bool = False) -> list[str]:
@@ -95,11 +137,30 @@ def _after(history: Sequence[Record], marks: Sequence[bool]) -> Sequence[Record]
     return history[max((at + 1 for at, mark in enumerate(marks) if mark), default=0) :]
 
 
+def _since_return(history: Sequence[Record]) -> Sequence[Record]:
+    return _after(history, [item.step == "resume" and item.outcome == "done" for item in history])
+
+
+def _since_repair(history: Sequence[Record]) -> Sequence[Record]:
+    return _after(history, [item.step in REPAIRS and item.outcome == "done" and item.current for item in history])
+
+
+def _out(history: Sequence[Record]) -> bool:
+    """Whether the case has taken its node out and not given it back."""
+    return "done" in _outcomes("cordon", _since_return(history))
+
+
+def _once(step: str, plan: Plan, history: Sequence[Record], outcomes: Sequence[str]) -> Next | None:
+    """A step that is not repeated: when it fails, a person has to know."""
+    if not outcomes:
+        return Next(step, OPEN)
+    return _escalate(plan, history) if outcomes[-1] == "failed" else None
+
+
 def _until_done(step: str, history: Sequence[Record]) -> Next | None:
     """cordon and drain hold until the node was given back; resume and ticket count since the newest fault."""
     if step in ("cordon", "drain"):
-        returned = [item.step == "resume" and item.outcome == "done" for item in history]
-        outcomes = _outcomes(step, _after(history, returned))
+        outcomes = _outcomes(step, _since_return(history))
     elif step == "resume":
         outcomes = _outcomes(step, _after(history, [item.step == "validate" for item in history]))
     else:
@@ -111,37 +172,43 @@ def _until_done(step: str, history: Sequence[Record]) -> Next | None:
     return Next(step, OPEN if len(outcomes) < _TRIES[step] else HELD, _RETRY_DELAY_SECONDS)
 
 
-def _repair(plan: Plan, step: str, history: Sequence[Record]) -> Next | None:
-    outcomes = _outcomes(step, history, current=True)
-    if not outcomes:
-        return Next(step, OPEN)
-    if outcomes[-1] == "done":
-        return None
-    # Attempts before the newest fault count as well: the same node keeps failing.
-    tried = len(_outcomes(step, history))
-    if outcomes[-1] == "capped" or tried >= plan.repair_limit:
-        return _until_done("ticket", history)
-    return Next(step, OPEN)
+def _repair(plan: Plan, history: Sequence[Record]) -> Next | None:
+    """The first rung that was not tried yet; None while the last one that was done may still prove its worth."""
+    seen: Counter[str] = Counter()
+    for rung in plan.ladder:
+        tries = [at for at, item in enumerate(history) if item.step == rung and item.same]
+        if seen[rung] >= len(tries):
+            return Next(rung, OPEN)
+        at = tries[seen[rung]]
+        seen[rung] += 1
+        if history[at].outcome == "done" and history[at].current and not _disproved(history[at + 1 :]):
+            return None
+    return _escalate(plan, history)
 
 
-def _validate(plan: Plan, history: Sequence[Record]) -> Next | None:
-    repaired = [item.step in REPAIRS and item.outcome == "done" and item.current for item in history]
-    outcomes = _outcomes("validate", _after(history, repaired), current=True)
-    if not outcomes:
-        return Next("validate", OPEN)
-    if outcomes[-1] == "done":
-        return None
-    repair = next((step for step in plan.workflow if step in REPAIRS), None)
-    if repair is None or not plan.retry_after_failed_validation:
-        return _until_done("ticket", history)
-    attempts = _outcomes(repair, history)
-    if attempts[-1] == "capped" or len(attempts) >= plan.repair_limit:
-        return _until_done("ticket", history)
-    return Next(repair, OPEN)
+def _disproved(later: Sequence[Record]) -> bool:
+    """Whether the repair just before failed its proof."""
+    for item in later:
+        if item.step in REPAIRS and item.outcome == "done":
+            return False
+        if item.step in _PROOFS and item.outcome == "failed" and item.current:
+            return True
+    return False
 
 
-def _await_clear(history: Sequence[Record]) -> Next | None:
-    outcomes = _outcomes("await_clear", history, current=True)
-    if not outcomes:
-        return Next("await_clear", OPEN)
-    return None if outcomes[-1] == "done" else _until_done("ticket", history)
+def _escalate(plan: Plan, history: Sequence[Record]) -> Next:
+    """Nothing of ours helps: a ticket, a spare node in its place, and the case waits for a person."""
+    return _until_done("ticket", history) or _leave(plan, history)
+
+
+def _leave(plan: Plan, history: Sequence[Record]) -> Next:
+    if plan.spare and _out(history) and not _outcomes("swap_spare", _since_return(history)):
+        return Next("swap_spare", OPEN)
+    return Next(None, QUARANTINED)
+
+
+def _end(plan: Plan, history: Sequence[Record]) -> Next:
+    """How a case ends whose steps are all done. What stays out, and what ends with a ticket, waits for a person."""
+    if _out(history) or plan.workflow[-1:] == ("ticket",):
+        return _leave(plan, history)
+    return Next(None, RETURNED if "done" in _outcomes("resume", history, current=True) else RESOLVED)

@@ -73,6 +73,82 @@ def test_failed_reset_stays_failed_and_is_not_repeated(
 
 
 @pytest.mark.usefixtures("node")
+def test_reset_that_is_refused_names_the_holders(
+    reset: Call, resets: Callable[[], list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holder = {"pid": 7, "name": "nvidia-persiste", "unit": "nvidia-persistenced.service"}
+    monkeypatch.setattr(gpu_reset, "gpu_holders", lambda: [holder])
+    text = "The following GPUs could not be reset:\n  GPU 00000000:1B:00.0: In use by another client\n"
+    (tmp_path / "then").write_text(f"echo '{text}'; exit 255\n")
+    for _round in range(2):
+        answer = reset()
+        assert (answer["failed"], answer["rc"], answer["refused"], answer["holders"]) == (True, 255, True, [holder])
+    assert len(resets()) == 1
+
+
+@pytest.mark.usefixtures("node")
+def test_any_other_failure_is_no_refusal(reset: Call, resets: Callable[[], list[str]], tmp_path: Path) -> None:
+    (tmp_path / "then").write_text("echo 'GPU 00000000:1B:00.0: Not Supported'; exit 3\n")
+    answer = reset()
+    assert (answer["failed"], answer["refused"], answer["holders"]) == (True, False, [])
+    assert len(resets()) == 1
+
+
+def link(remote: str | None, kind: str = "gpu") -> dict[str, Any]:
+    return {"link": 0, "active": True, "remote_type": kind, "remote_pci_address": remote}
+
+
+@pytest.fixture
+def joined(node: dict[str, Any]) -> dict[str, Any]:
+    """Two pairs of GPUs, each joined by a bridge, and one without NVLink."""
+    pairs = [("1b", "1c"), ("1c", "1b"), ("43", "44"), ("44", "43")]
+    node["gpus"] = [
+        {"device": f"gpu:0000:{own}:00", "processes": [], "nvlinks": [link(f"0000:{other}:00.0")]}
+        for own, other in pairs
+    ]
+    node["gpus"].append({"device": "gpu:0000:60:00", "processes": [], "nvlinks": []})
+    return node
+
+
+@pytest.mark.usefixtures("joined")
+def test_the_group_is_reset_in_one_call(reset: Call, resets: Callable[[], list[str]]) -> None:
+    group = ["gpu:0000:1b:00", "gpu:0000:1c:00"]
+    assert reset(scope="nvlink_group", check=True)["devices"] == group
+    assert reset(scope="nvlink_group")["devices"] == group
+    assert reset(scope="nvlink_group")["devices"] == group
+    assert resets() == ["--gpu-reset -i 00000000:1B:00.0,00000000:1C:00.0"]
+
+
+def test_a_switch_joins_all_that_have_links(
+    reset: Call, resets: Callable[[], list[str]], joined: dict[str, Any]
+) -> None:
+    joined["gpus"][1].update(nvlinks=None)
+    joined["gpus"][2].update(nvlinks=[link(None, "switch")])
+    assert len(reset(scope="nvlink_group")["devices"]) == 4
+    assert resets() == ["--gpu-reset -i 00000000:1B:00.0,00000000:1C:00.0,00000000:43:00.0,00000000:44:00.0"]
+
+
+@pytest.mark.usefixtures("resets")
+def test_a_lost_gpu_may_be_joined_to_any_other(reset: Call, joined: dict[str, Any]) -> None:
+    joined["gpus"][0].update(nvlinks=None)
+    assert len(reset(scope="nvlink_group", check=True)["devices"]) == 4
+
+
+def test_one_busy_gpu_keeps_its_group(reset: Call, resets: Callable[[], list[str]], joined: dict[str, Any]) -> None:
+    joined["gpus"][1].update(processes=[4242])
+    answer = reset(scope="nvlink_group")
+    assert (answer["failed"], answer["refused"], answer["processes"]) == (True, True, [4242])
+    assert resets() == []
+
+
+@pytest.mark.usefixtures("joined")
+def test_a_gpu_without_a_group_is_refused(reset: Call, resets: Callable[[], list[str]]) -> None:
+    answer = reset(scope="nvlink_group", device="gpu:0000:60:00")
+    assert answer["failed"] and "has no NVLink" in answer["msg"] and answer["refused"] is False
+    assert resets() == []
+
+
+@pytest.mark.usefixtures("node")
 def test_reset_that_hangs_is_given_up(reset: Call, resets: Callable[[], list[str]], tmp_path: Path) -> None:
     (tmp_path / "then").write_text("exec sleep 60\n")
     answer = reset(timeout=1)

@@ -12,6 +12,7 @@ from typing import Any
 
 from ansible_collections.aidc.ops.plugins.module_utils._cases.ledger import Ledger
 from ansible_collections.aidc.ops.plugins.module_utils._cases.model import Signal
+from ansible_collections.aidc.ops.plugins.module_utils._cases.policy import ACTIONS
 from ansible_collections.aidc.ops.plugins.module_utils._cases.settings import Settings, parse_settings
 from ansible_collections.aidc.ops.plugins.module_utils._engines import OWNER_PREFIX, EngineNode
 from ansible_collections.aidc.ops.plugins.module_utils._errors import ForeignDrainError
@@ -94,6 +95,11 @@ class Site:
         self.engine = FakeEngine(list(self.settings.nodes))
         self._numbers = itertools.count()
 
+    def select(self, statement: str) -> list[tuple[Any, ...]]:
+        """What the ledger holds, past its own methods."""
+        with self.ledger._store.reading() as db:
+            return [tuple(row) for row in db.execute(statement)]
+
     def gate(self, **changes: Any) -> None:
         """Changes limits of the gate."""
         self.settings = replace(self.settings, gate=replace(self.settings.gate, **changes))
@@ -149,14 +155,23 @@ class Site:
         return following
 
 
+def ledger_location(folder: Path) -> str:
+    """Where a test keeps the ledger of that folder: in a file there, or on the server that tests/ledger has started."""
+    if "AIDC_OPS_TEST_POSTGRESQL" not in os.environ:
+        return str(folder / "ledger.sqlite")
+    from ansible_collections.aidc.ops.tests.ledger.postgres import schema_url
+
+    return schema_url(folder)
+
+
 def make_settings(path: Path, nodes: int = 8, mode: str = "act", **gate: Any) -> Settings:
     """Settings with wide limits, so that a test meets only the limit it is about."""
-    modes = dict.fromkeys(("contain", "reset", "reboot", "restart_service", "resume"), mode)
+    modes = dict.fromkeys(ACTIONS, mode)
     limits = {"out_percent": 100, "per_rack": 1000, "out_max": 1000, "storm_nodes": 1000, "modes": modes, **gate}
     return parse_settings(
         {
             "schema_version": 1,
-            "ledger": str(path / "ledger.sqlite"),
+            "ledger": ledger_location(path),
             "evidence_dir": str(path / "evidence"),
             "ticket_dir": str(path / "tickets"),
             "alertmanager": {"urls": [], "watchdog_alert": None},

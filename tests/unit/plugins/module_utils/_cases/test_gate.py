@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.aidc.ops.plugins.module_utils._cases.gate import REASONS, Request, World, decide
-from ansible_collections.aidc.ops.plugins.module_utils._cases.settings import GatePolicy, Modes, NodeSettings
+from ansible_collections.aidc.ops.plugins.module_utils._cases.policy import ACTIONS, GatePolicy, Modes
+from ansible_collections.aidc.ops.plugins.module_utils._cases.settings import NodeSettings
 from ansible_collections.aidc.ops.plugins.module_utils._engines import EngineNode
 
-ACT = Modes(*["act"] * 5)
+ACT = Modes(**dict.fromkeys(ACTIONS, "act"))
 WIDE = GatePolicy(out_percent=100, out_max=1000, per_rack=1000, per_job=1000, parallel_repairs=1000, modes=ACT)
 NOW = 1_790_000_000.0
 
@@ -110,6 +111,46 @@ OURS = {"gpu1": node("gpu1", "aidc.ops:7 gpu_fell_off_bus")}
         (ask("resume"), {"blind": True}, WIDE, ""),
         (ask("resume"), {"engine": None}, WIDE, "blind"),
         (ask("resume"), {"engine": {}}, WIDE, "unknown_node"),
+        (ask("resume", blind=True), {"engine": OURS}, WIDE, "blind"),
+        (ask("resume", validated=False), {"engine": OURS}, WIDE, "unvalidated"),
+        (ask("resume", validated=False), {}, WIDE, ""),
+        (ask("resume", inhibited="a rack"), {"engine": OURS}, WIDE, ""),
+        # Persons and larger cases.
+        (ask(opt_out="Kim wants it"), {}, WIDE, "opt_out"),
+        (ask("resume", opt_out="Kim wants it"), {"engine": OURS}, WIDE, "opt_out"),
+        (ask("reboot", opt_out="Kim wants it", granted_before=True), {"engine": OURS}, WIDE, "opt_out"),
+        (ask(inhibited="a rack"), {}, WIDE, "inhibited"),
+        (ask("reboot", inhibited="a rack"), {"engine": OURS}, WIDE, "inhibited"),
+        (ask("reboot", inhibited="a rack", granted_before=True), {"engine": OURS}, WIDE, ""),
+        (ask(fault_class="a"), {}, replace(WIDE, class_modes={"a": "approve"}), "mode_approve"),
+        (ask(fault_class="a"), {}, replace(WIDE, class_modes={"b": "observe"}), ""),
+        (ask(fault_class="a"), {}, replace(WIDE, modes=Modes(), class_modes={"a": "act"}), "mode_observe"),
+        # Repairs that do not last.
+        (
+            ask("reboot", fault_class="a"),
+            {"engine": OURS, "flapping": {"a": frozenset({8})}},
+            WIDE,
+            "flapping",
+        ),
+        (ask("reboot", fault_class="a"), {"engine": OURS, "flapping": {"a": frozenset({7})}}, WIDE, ""),
+        (ask("reboot", fault_class="b"), {"engine": OURS, "flapping": {"a": frozenset({8})}}, WIDE, ""),
+        (ask("power_cycle", attempts=1), {"engine": OURS}, WIDE, "attempts"),
+        (ask("fsck", attempts=99), {"engine": OURS}, WIDE, ""),
+        # Nothing that still holds.
+        (ask(evidence_at=float("-inf")), {}, WIDE, "stale"),
+        # It is out for this very case: nobody has to ask again whether it may.
+        (ask(evidence_at=0), {"engine": OURS}, WIDE, ""),
+        (
+            ask("restart_service", removes_node=False),
+            {"engine": {"gpu1": node("gpu1", "Kim works here")}},
+            WIDE,
+            "foreign_drain",
+        ),
+        # What adds capacity needs a mode, and no room in the limits.
+        (ask("scale_out", name="rack:A"), {"engine": None, "breaker": "x", "storm": "y"}, WIDE, ""),
+        (ask("failover", name="server:x"), {"paused": "paused"}, WIDE, "paused"),
+        (ask("swap_spare"), {}, replace(WIDE, modes=replace(ACT, swap_spare="approve")), "mode_approve"),
+        (ask("failover", granted_before=True, name="server:x"), {"engine": None}, WIDE, ""),
     ],
 )
 def test_one_request(request_: Request, changes: dict[str, Any], policy: GatePolicy, code: str) -> None:
@@ -156,6 +197,14 @@ def test_parallel_repairs_count_inside_a_batch() -> None:
     engine = {name: node(name, "aidc.ops:7 x") for name in ("gpu1", "gpu2", "gpu3")}
     asked = [ask("reset", name) for name in engine]
     assert codes(asked, world(engine=engine), replace(WIDE, parallel_repairs=2)) == ["", "", "parallel"]
+
+
+def test_a_lone_repair_is_lone_inside_a_batch() -> None:
+    engine = {name: node(name, "aidc.ops:7 x") for name in ("gpu1", "gpu2")}
+    asked = [
+        replace(ask("reset", name, fault_class="a"), case_id=at, token="aidc.ops:7") for at, name in enumerate(engine)
+    ]
+    assert codes(asked, world(engine=engine, flapping={"a": frozenset()})) == ["", "flapping"]
 
 
 def test_observe_says_what_would_have_been_done() -> None:

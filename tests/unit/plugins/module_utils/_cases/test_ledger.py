@@ -1,21 +1,22 @@
-# Tests of dispatch, leases, control and reading; of several processes at once; and of a file that is broken.
+# Tests of dispatch, leases, control and reading; and of several processes at once.
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 from __future__ import annotations
 
 import multiprocessing
-import os
-import sqlite3
-import stat
 import threading
 from pathlib import Path
 
 import pytest
 
-from ansible_collections.aidc.ops.plugins.module_utils._cases import schema
 from ansible_collections.aidc.ops.plugins.module_utils._cases.ledger import Ledger
 from ansible_collections.aidc.ops.plugins.module_utils._errors import LedgerError
-from ansible_collections.aidc.ops.tests.unit.plugins.module_utils._cases.case_site import START, Clock, Site
+from ansible_collections.aidc.ops.tests.unit.plugins.module_utils._cases.case_site import (
+    START,
+    Clock,
+    Site,
+    ledger_location,
+)
 
 
 def many(site: Site, number: int) -> list[int]:
@@ -71,9 +72,8 @@ def test_counters(site: Site) -> None:
 def test_the_audit_of_refusals_is_bounded(site: Site) -> None:
     site.ledger.record([], None, site.settings, [("bad_json", f"{number}") for number in range(3000)])
     site.ledger.record([], None, site.settings, [("bad_json", "the last one")])
-    with sqlite3.connect(site.settings.ledger) as db:
-        kept = [row[0] for row in db.execute("SELECT detail FROM refusals ORDER BY id")]
-    assert len(kept) == 1000 and kept[-1] == "the last one"
+    kept = site.select("SELECT detail FROM refusals ORDER BY id")
+    assert len(kept) == 1000 and kept[-1] == ("the last one",)
 
 
 def test_cases_by_state(site: Site) -> None:
@@ -102,60 +102,8 @@ def test_a_reader_changes_nothing(site: Site) -> None:
     many(site, 1)
     reader = Ledger(site.settings.ledger, site.clock, read_only=True)
     assert len(reader.cases()) == 1
-    with pytest.raises(LedgerError, match="readonly"):
+    with pytest.raises(LedgerError, match="read"):
         reader.pause(True, "kim")
-
-
-@pytest.mark.parametrize("options", [{"read_only": True}, {"dry_run": True}])
-def test_a_reader_makes_no_file(tmp_path: Path, options: dict[str, bool]) -> None:
-    with pytest.raises(LedgerError, match="There is no ledger"):
-        Ledger(str(tmp_path / "none.sqlite"), **options)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_the_file_is_for_owner_and_group(site: Site) -> None:
-    assert stat.S_IMODE(os.stat(site.settings.ledger).st_mode) & 0o007 == 0
-
-
-@pytest.mark.parametrize(
-    "content", [b"not a database, but long enough to be read as one" * 20, b"SQLite format 3\0" * 300]
-)
-def test_a_broken_file_is_a_clear_error(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "ledger.sqlite"
-    path.write_bytes(content)
-    with pytest.raises(LedgerError, match="cannot be used") as caught:
-        Ledger(str(path))
-    assert str(path) in str(caught.value)
-    assert path.read_bytes() == content, "evidence is not overwritten"
-
-
-def test_a_file_damaged_while_open_stops_the_caller(site: Site) -> None:
-    many(site, 8)
-    site.ledger.close()
-    with open(site.settings.ledger, "r+b") as stream:
-        stream.seek(4096)
-        stream.write(b"\xff" * 200000)
-    with pytest.raises(LedgerError):
-        Ledger(site.settings.ledger).due(START)
-
-
-def test_a_missing_directory_is_a_clear_error(tmp_path: Path) -> None:
-    with pytest.raises(LedgerError, match="cannot be used"):
-        Ledger(str(tmp_path / "none" / "ledger.sqlite"))
-
-
-def test_a_ledger_of_a_newer_collection_is_left_alone(site: Site) -> None:
-    site.ledger.close()
-    with sqlite3.connect(site.settings.ledger) as db:
-        db.execute(f"PRAGMA user_version = {len(schema.MIGRATIONS) + 1}")
-    with pytest.raises(LedgerError, match="or a newer one"):
-        Ledger(site.settings.ledger)
-
-
-def test_every_commit_is_durable(site: Site) -> None:
-    with site.ledger._store.reading() as db:
-        assert db.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
-        assert db.execute("PRAGMA synchronous").fetchone()[0] == 2
 
 
 def test_threads_share_one_object(site: Site) -> None:
@@ -178,15 +126,17 @@ def test_threads_share_one_object(site: Site) -> None:
     assert set(site.ledger.heartbeats().values()) == {19.0}
 
 
-def race_for_leases(path: str, number: int, answers: multiprocessing.Queue[list[int]]) -> None:
+def race_for_leases(folder: Path, number: int, answers: multiprocessing.Queue[list[int]]) -> None:
     taken: list[int] = []
     for _number in range(10):
-        taken += [case.id for case in Ledger(path, lambda: START).lease(None, f"host:{number}:1", 60)]
+        taken += [
+            case.id for case in Ledger(ledger_location(folder), lambda: START).lease(None, f"host:{number}:1", 60)
+        ]
     answers.put(sorted(set(taken)))
 
 
-def race_to_open(path: str, number: int, answers: multiprocessing.Queue[list[int]]) -> None:
-    site = Site(Path(path).parent, Clock())
+def race_to_open(folder: Path, number: int, answers: multiprocessing.Queue[list[int]]) -> None:
+    site = Site(folder, Clock())
     made: list[int] = []
     for at in range(10):
         made += site.record(site.line(f"gpu{at % 8 + 1}", dedup_key=f"{number}-{at}")).new_case_ids
@@ -195,13 +145,12 @@ def race_to_open(path: str, number: int, answers: multiprocessing.Queue[list[int
 
 @pytest.mark.parametrize("race", [race_for_leases, race_to_open])
 def test_racing_processes(tmp_path: Path, clock: Clock, race: object) -> None:
-    """Each case has one holder, and each node one open case, however many ask at once (also for the new file)."""
-    path = str(tmp_path / "ledger.sqlite")
+    """Each case has one holder, and each node one open case, however many ask at once (also for the new ledger)."""
     if race is race_for_leases:
         many(Site(tmp_path, clock), 8)
     context = multiprocessing.get_context("fork")
     answers: multiprocessing.Queue[list[int]] = context.Queue()
-    workers = [context.Process(target=race, args=(path, number, answers)) for number in range(6)]
+    workers = [context.Process(target=race, args=(tmp_path, number, answers)) for number in range(6)]
     for worker in workers:
         worker.start()
     given = [answers.get(timeout=60) for _worker in workers]

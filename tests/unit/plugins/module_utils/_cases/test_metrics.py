@@ -42,7 +42,7 @@ def test_what_happened_is_there(site: Site) -> None:
 
 def test_an_empty_ledger_gives_all_families(site: Site) -> None:
     text = metrics.render(site.ledger.counters())
-    assert text.count("# TYPE") == 7
+    assert text.count("# TYPE") == 9
     assert samples(text)["aidc_remediation_cases", (("state", "open"),)] == 0
 
 

@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.aidc.ops.plugins.module_utils._cases import settings as settings_module
 from ansible_collections.aidc.ops.plugins.module_utils._cases.model import STEPS
 from ansible_collections.aidc.ops.plugins.module_utils._errors import SettingsError
+from ansible_collections.aidc.ops.plugins.module_utils._faults import Recognition
 from ansible_collections.aidc.ops.tests.unit.plugins.module_utils._cases.case_site import Site
 
 SCHEMAS = Path(__file__).parents[5] / "docs" / "schemas"
@@ -28,6 +29,11 @@ def load(name: str) -> dict[str, Any]:
 
 def test_cases_and_faults(site: Site) -> None:
     site.record(site.line(), site.alert(), site.alert("gpu4", "ansible_run_failed"))
+    leaf = Recognition("storage_server_down", "node", location="192.0.2.16")
+    site.record(site.alert("gpu5", "storage_server_down", recognition=leaf))
+    unit = Recognition("unit_failed", "unit:slurmd.service")
+    site.record(site.alert("gpu6", "unit_failed", recognition=unit))
+    site.ledger.approve(2, "kim")
     site.do(1, "cordon")
     site.ledger.cancel(3, "kim")
     case_schema, fault_schema = load("case"), load("fault")
@@ -75,6 +81,30 @@ def test_the_settings_schema_has_every_key_and_no_other() -> None:
         {"metrics_file": None},
         {"metrics_file": ""},
         {"containment": "later"},
+        {"ledger": "postgresql://user@host:5432/db"},
+        {"ledger": "postgresql://user:secret@host/db"},
+        {"ledger": "postgresql://user@host/db?password=x"},
+        {"ledger": "mysql://host/db"},
+        {"engines": {"k8s": {"kind": "kubernetes", "kubeconfig": None}}},
+        {"engines": {"k8s": {"kind": "nomad"}}},
+        {"nodes": {"gpu1": {"spare": True, "feed": "A", "engine": None}}},
+        {"nodes": {"gpu1": {"spare": 1}}},
+        {"gate": {"class_modes": {"gpu_stopped": "act"}, "breaker_rearm_seconds": None}},
+        {"gate": {"class_modes": {"gpu_stopped": "perhaps"}}},
+        {"gate": {"modes": {"power_cycle": "approve", "swap_spare": "act"}}},
+        {"gate": {"lemon_cases": 0}},
+        {"retention_days": 0},
+        {"webhook": {"port": 5055, "token_file": None, "max_bytes": 1}},
+        {"webhook": {"port": 65536}},
+        {"webhook": {"mappings": {"zabbix": {"Disk is full": "filesystem_full"}}}},
+        {"webhook": {"mappings": {"carrier pigeon": {}}}},
+        {"ticket": {"backend": "webhook"}},
+        {"ticket": {"backend": "webhook", "url": "https://tickets.example.org/"}},
+        {"notify": {"mail_to": ["kim@example.org"]}},
+        {"notify": {"mail_to": "kim@example.org"}},
+        {"fault_classes": {"gpu_stopped": {"severity": "low"}}},
+        {"fault_classes": []},
+        {"deadlines_seconds": {"swap_spare": 5, "await_idle": 1}},
         {"unknown": 1},
         {"schema_version": 2},
     ],

@@ -102,7 +102,7 @@ def test_every_step_has_a_deadline() -> None:
         ({"ledger": ""}, "ledger has to be a text that is not empty"),
         ({"legder": "/l"}, "legder is not a known key; known are .*ledger"),
         ({"metrics_file": 5}, "metrics_file has to be a text"),
-        ({"engine": {"kind": "pbs"}}, "engine.kind has to be one of slurm, not 'pbs'"),
+        ({"engine": {"kind": "pbs"}}, "engine.kind has to be one of slurm, kubernetes, not 'pbs'"),
         ({"engine": {"timeout_seconds": 0}}, "engine.timeout_seconds has to be a number above 0, not 0"),
         ({"engine": None}, "engine has to be an object, not null"),
         ({"containment": "soon"}, "containment has to be one of in_process, playbook"),
@@ -121,6 +121,29 @@ def test_every_step_has_a_deadline() -> None:
         ({"nodes": {"x" * 254: {}}}, "is not the name of a host"),
         ({"nodes": {"gpu1": {"rack": 7}}}, "nodes.gpu1.rack has to be a text"),
         ({"nodes": {"gpu1": {"pool": None}}}, "nodes.gpu1.pool has to be a text"),
+        ({"nodes": {"gpu1": {"spare": "yes"}}}, "nodes.gpu1.spare has to be true or false"),
+        ({"nodes": {"gpu1": {"engine": "k8s"}}}, "nodes.gpu1.engine names 'k8s', which is not one of engines"),
+        ({"engines": {"k8s": {"kind": "nomad"}}}, "engines.k8s.kind has to be one of slurm, kubernetes"),
+        ({"engines": {"k8s": {"kubeconfig": 5}}}, "engines.k8s.kubeconfig has to be a text"),
+        ({"ledger": "mysql://host/db"}, "ledger has to be a path or postgresql://"),
+        ({"ledger": "postgresql://user@host"}, "ledger has to be a path or postgresql://"),
+        ({"ledger": "postgresql://user:secret@host/db"}, "ledger must hold no password"),
+        ({"ledger": "postgresql://user@host/db?password=secret"}, "ledger must hold no password"),
+        ({"ledger_password_file": 1}, "ledger_password_file has to be a text"),
+        ({"retention_days": 0}, "retention_days has to be a whole number from 1 on"),
+        ({"gate": {"class_modes": {"gpu_nonsense": "act"}}}, "gate.class_modes.gpu_nonsense is not a fault class"),
+        ({"gate": {"class_modes": {"gpu_stopped": "maybe"}}}, "gate.class_modes.gpu_stopped has to be one of observe"),
+        ({"gate": {"breaker_rearm_seconds": 0}}, "gate.breaker_rearm_seconds has to be a number above 0"),
+        ({"gate": {"lemon_cases": 0}}, "gate.lemon_cases has to be a whole number from 1 on"),
+        ({"gate": {"approval_expires_seconds": "1d"}}, "gate.approval_expires_seconds has to be a number above 0"),
+        ({"fault_classes": []}, "fault_classes has to be an object"),
+        ({"fault_classes": {"gpu_stopped": {"severity": "awful"}}}, "fault_classes: .*severity"),
+        ({"webhook": {"port": 0}}, "webhook.port has to be a port from 1 to 65535"),
+        ({"webhook": {"max_bytes": 0}}, "webhook.max_bytes has to be a whole number from 1 on"),
+        ({"ticket": {"backend": "webhook"}}, "ticket.url is missing"),
+        ({"ticket": {"backend": "paper"}}, "ticket.backend has to be one of file, webhook"),
+        ({"notify": {"mail_to": "kim@example.org"}}, "notify.mail_to has to be a list of texts"),
+        ({"deadlines_seconds": {"power_cycle": 0}}, "deadlines_seconds.power_cycle has to be a number above 0"),
         ({"deadlines_seconds": {"reboot": "15m"}}, "deadlines_seconds.reboot has to be a number above 0, not '15m'"),
     ],
 )
@@ -128,6 +151,32 @@ def test_wrong_values_are_named(change: Any, message: str) -> None:
     data = {**LEAST, **change} if isinstance(change, dict) else change
     with pytest.raises(SettingsError, match=message):
         parse_settings(data)
+
+
+def test_new_parts() -> None:
+    settings = parse_settings(
+        {
+            **LEAST,
+            "ledger": "postgresql://aidc@db.example.org:5432/aidc",
+            "ledger_password_file": "/p",
+            "engines": {"k8s": {"kind": "kubernetes", "context": "lab"}},
+            "nodes": {"gpu1": {"engine": "k8s", "feed": "A", "spare": True}},
+            "gate": {"class_modes": {"gpu_stopped": "approve"}, "modes": {"contain": "act"}},
+            "fault_classes": {"gpu_stopped": {"severity": "low"}},
+        }
+    )
+    assert settings.engines["k8s"].context == "lab" and settings.nodes["gpu1"].spare
+    assert settings.gate.mode("contain", "gpu_stopped") == "approve"
+    assert settings.gate.mode("reset", "gpu_stopped") == "observe"
+    assert settings.gate.mode("contain", "gpu_fell_off_bus") == "act"
+    assert settings.catalogue.classes["gpu_stopped"].severity == "low"
+    assert parse_settings(LEAST).catalogue.classes["gpu_stopped"].severity == "critical"
+
+
+def test_a_wrong_ledger_shows_no_password() -> None:
+    with pytest.raises(SettingsError) as caught:
+        parse_settings({**LEAST, "ledger": "postgresql://user:secret@host/db"})
+    assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("key", ["ledger", "evidence_dir", "ticket_dir"])
