@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from ansible_collections.aidc.ops.plugins.module_utils._engines.hostlist import expand
+from ansible_collections.aidc.ops.plugins.module_utils._engines.hostlist import compress, expand
 from ansible_collections.aidc.ops.plugins.module_utils._errors import EngineError
 
 
@@ -31,3 +33,30 @@ def test_expand(text: str, names: list[str]) -> None:
 def test_what_is_none(text: str) -> None:
     with pytest.raises(EngineError):
         expand(text)
+
+
+@pytest.mark.parametrize(
+    ("names", "text"),
+    [
+        ([], ""),
+        (["gpu1"], "gpu1"),
+        (["gpu2", "gpu1", "gpu1"], "gpu[1-2]"),
+        (["gpu1", "gpu2", "gpu4", "store1"], "gpu[1-2,4],store1"),
+        (["gpu9", "gpu10"], "gpu9,gpu10"),
+        (["gpu09", "gpu10", "gpu11"], "gpu[09-11]"),
+        (["login", "7", "n1.example.org"], "7,login,n1.example.org"),
+    ],
+)
+def test_compress(names: list[str], text: str) -> None:
+    assert compress(names) == text
+
+
+@given(st.lists(st.from_regex(r"[b-z0-9]{1,3}[-.]?[0-9]{0,3}", fullmatch=True), max_size=30))
+def test_what_is_compressed_expands_to_the_same(names: list[str]) -> None:
+    assert sorted(expand(compress(names))) == sorted(set(names))
+
+
+@pytest.mark.parametrize("name", ["ALL", "all", "a,b", "a[1-2]", "", "a b", "-a", "a\n", "a=b", "a;b", "é", "a" * 254])
+def test_what_is_no_name_is_not_compressed(name: str) -> None:
+    with pytest.raises(EngineError, match="not the name of a node"):
+        compress(["gpu1", name])

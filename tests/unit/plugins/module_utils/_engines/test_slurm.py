@@ -7,9 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.aidc.ops.plugins.module_utils._cases import model
-from ansible_collections.aidc.ops.plugins.module_utils._engines import OWNER_PREFIX, open_engine, slurm
-from ansible_collections.aidc.ops.plugins.module_utils._engines.slurm import SlurmEngine, parse_jobs, parse_nodes
+from ansible_collections.aidc.ops.plugins.module_utils._engines import OWNER_PREFIX, EngineJob, open_engine, slurm
+from ansible_collections.aidc.ops.plugins.module_utils._engines.hostlist import expand
+from ansible_collections.aidc.ops.plugins.module_utils._engines.slurm import (
+    SlurmEngine,
+    parse_jobs,
+    parse_nodes,
+    parse_owned_jobs,
+    parse_reservations,
+)
 from ansible_collections.aidc.ops.plugins.module_utils._errors import EngineError, ForeignDrainError
 from ansible_collections.aidc.ops.plugins.module_utils._runner import Result
 
@@ -96,6 +102,8 @@ class Cluster:
         self.jobs = ""
         self.changes: list[list[str]] = []
         self.result: Result | None = None
+        self.refusal: Result | None = None
+        self.shown = "No reservations in the system\n"
         monkeypatch.setattr(slurm._runner, "run", self.run)
 
     def run(self, argv: list[str], timeout: float) -> Result:
@@ -103,21 +111,34 @@ class Cluster:
             return self.result
         if argv[0] == "squeue":
             return Result(0, self.jobs, "")
-        if argv[1] == "update":
-            self.changes.append(list(argv[2:]))
-            name = argv[2].partition("=")[2]
-            values = dict(word.split("=", 1) for word in argv[3:])
-            self.state[name] = {
-                "RESUME": ["IDLE", ""],
-                "DRAIN": ["IDLE+DRAIN", values.get("Reason", "")],
-                "DOWN": ["DOWN+DRAIN", values.get("Reason", "")],
-            }[values["State"]]
+        if argv[1] in ("update", "requeue", "create", "delete"):
+            self.changes.append(list(argv[1:] if argv[1] != "update" else argv[2:]))
+            if self.refusal is not None:
+                return self.refusal
+            if argv[1] == "update" and argv[2].startswith("NodeName="):
+                self.update(argv[2:])
             return Result(0, "", "")
+        if argv[3] != "node":
+            return Result(0, self.shown, "")
+        if len(argv) > 4:
+            names = expand(argv[4])
+            unknown = [f"Node {name} not found\n" for name in names if name not in self.state]
+            if unknown:
+                return Result(1, "".join(unknown), "")
         lines = [
             f"NodeName={name} State={state} X=1" + (f" Reason={reason} [root@2026-11-21T06:16:33]" if reason else "")
             for name, (state, reason) in self.state.items()
         ]
         return Result(0, "\n".join(lines), "")
+
+    def update(self, words: list[str]) -> None:
+        values = dict(word.split("=", 1) for word in words)
+        for name in expand(values["NodeName"]):
+            self.state[name] = {
+                "RESUME": ["IDLE", ""],
+                "DRAIN": ["IDLE+DRAIN", values.get("Reason", "")],
+                "DOWN": ["DOWN+DRAIN", values.get("Reason", "")],
+            }[values["State"]]
 
 
 @pytest.fixture
@@ -194,6 +215,8 @@ def test_a_missing_program_says_so() -> None:
 
 def test_gate_and_engine_mean_the_same_owner() -> None:
     """The two rooms import nothing of each other, so each has the prefix."""
+    from ansible_collections.aidc.ops.plugins.module_utils._cases import model
+
     assert model.OWNER_PREFIX == OWNER_PREFIX
 
 
@@ -205,3 +228,142 @@ def test_only_known_engines_open() -> None:
 
     with pytest.raises(EngineError, match="no engine 'pbs'"):
         open_engine(Options())
+
+
+def test_the_nodes_of_one_reason_are_drained_by_one_command(cluster: Cluster, engine: SlurmEngine) -> None:
+    cluster.state = {f"gpu{number}": ["IDLE", ""] for number in range(1, 41)}
+    names = list(cluster.state)
+    assert engine.drain(names, dict.fromkeys(names, "aidc.ops:7 rack"))
+    assert cluster.changes == [["NodeName=gpu[1-9],gpu[10-40]", "State=DRAIN", "Reason=aidc.ops:7 rack"]]
+    assert {reason for _state, reason in cluster.state.values()} == {"aidc.ops:7 rack"}
+
+
+def test_each_reason_has_a_command_of_its_own(cluster: Cluster, engine: SlurmEngine) -> None:
+    cluster.state = {f"gpu{number}": ["IDLE", ""] for number in range(1, 5)}
+    reasons = {"gpu1": "aidc.ops:1 a", "gpu2": "aidc.ops:2 a", "gpu3": "aidc.ops:1 a", "gpu4": "aidc.ops:4 a"}
+    assert engine.drain(list(reasons), reasons)
+    assert sorted(change[0] for change in cluster.changes) == ["NodeName=gpu2", "NodeName=gpu4", "NodeName=gpu[1,3]"]
+    assert {name: reason for name, (_state, reason) in cluster.state.items()} == reasons
+
+
+def test_the_failure_of_one_command_does_not_keep_the_others(
+    cluster: Cluster, engine: SlurmEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster.state = {f"gpu{number}": ["IDLE", ""] for number in range(1, 4)}
+    reasons = {name: f"aidc.ops:{name[3:]} a" for name in cluster.state}
+
+    def run(argv: list[str], timeout: float) -> Result:
+        return Result(1, "", "Invalid user") if "NodeName=gpu1" in argv else cluster.run(argv, timeout)
+
+    monkeypatch.setattr(slurm._runner, "run", run)
+    with pytest.raises(EngineError, match=r"NodeName=gpu1.*Invalid user"):
+        engine.drain(list(reasons), reasons)
+    assert [cluster.state[name][0] for name in reasons] == ["IDLE", "IDLE+DRAIN", "IDLE+DRAIN"]
+
+
+@pytest.mark.parametrize("name", ["ALL", "gpu[1-2]", "gpu1,gpu2", "gpu1 State=DOWN"])
+def test_a_name_that_would_mean_more_is_refused(cluster: Cluster, engine: SlurmEngine, name: str) -> None:
+    with pytest.raises(EngineError, match="not the name of a node"):
+        engine.drain([name], {name: "aidc.ops:7 x"})
+    with pytest.raises(EngineError, match="not the name of a node"):
+        engine.resume(name, "aidc.ops:7")
+    assert cluster.changes == []
+
+
+def test_nothing_to_do(cluster: Cluster, engine: SlurmEngine) -> None:
+    assert not engine.drain([], {})
+    assert engine.jobs([]) == []
+
+
+def test_without_force_jobs_are_awaited(cluster: Cluster, engine: SlurmEngine) -> None:
+    engine.drain(["gpu1"], {"gpu1": "aidc.ops:7 x"})
+    cluster.jobs = "5|gpu1\n"
+    assert not engine.evict("gpu1", "aidc.ops:7", force=False)
+    assert engine.notes() == ["gpu1: 1 jobs run until they end by themselves."]
+    assert len(cluster.changes) == 1
+
+
+def test_jobs_with_their_owners() -> None:
+    text = "7|gpu[1-2]|alice|1|1|train | NodeList=gpu9\n8|gpu3|bob|0|1|srun\n9|gpu3|bob|1|0|a\n10||bob|1|1|b\n\n"
+    assert parse_owned_jobs(text) == [
+        EngineJob("7", "train | NodeList=gpu9", "alice", ("gpu1", "gpu2"), True),
+        EngineJob("8", "srun", "bob", ("gpu3",), False),
+        EngineJob("9", "a", "bob", ("gpu3",), False),
+        EngineJob("10", "b", "bob", (), True),
+    ]
+    for broken in ("x|gpu1|a|1|1|b", "7|gpu1|a|1|1"):
+        with pytest.raises(EngineError, match="no job"):
+            parse_owned_jobs(broken)
+
+
+def test_jobs_are_asked_for_the_named_nodes(cluster: Cluster, engine: SlurmEngine) -> None:
+    cluster.jobs = "7|gpu[1-2]|alice|1|1|train\n"
+    assert [job.id for job in engine.jobs(["gpu1", "gpu2"])] == ["7"]
+
+
+def test_requeue(cluster: Cluster, engine: SlurmEngine) -> None:
+    assert engine.requeue("7")
+    assert cluster.changes == [["requeue", "7"]]
+    cluster.refusal = Result(1, "", "Invalid job id specified")
+    assert not engine.requeue("8")
+    cluster.refusal = Result(1, "", "Access/permission denied")
+    with pytest.raises(EngineError, match="denied"):
+        engine.requeue("8")
+    for odd in ("", "7 8", "default/pod", "-1", "7;x"):
+        with pytest.raises(EngineError, match="not the id"):
+            engine.requeue(odd)
+
+
+RESERVED = "ReservationName=aidc_ops_7 StartTime=x Nodes=gpu[1,3] NodeCnt=2 Flags=MAINT,IGNORE_JOBS Users=root\n"
+
+
+def test_reserve(cluster: Cluster, engine: SlurmEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slurm.getpass, "getuser", lambda: "aidc-ops")
+    assert engine.reserve(["gpu3", "gpu1"], "aidc.ops:7", 90)
+    assert cluster.changes == [
+        [
+            "create",
+            "reservation",
+            "ReservationName=aidc_ops_7",
+            "StartTime=now",
+            "Duration=2",
+            "Users=aidc-ops",
+            "Nodes=gpu[1,3]",
+            "Flags=MAINT,IGNORE_JOBS",
+        ]
+    ]
+    cluster.shown = RESERVED
+    assert not engine.reserve(["gpu1", "gpu3"], "aidc.ops:7", 90)
+    assert engine.reserve(["gpu1"], "aidc.ops:7", 90)
+    assert cluster.changes[-1] == ["ReservationName=aidc_ops_7", "Nodes=gpu1"]
+    with pytest.raises(ForeignDrainError):
+        engine.reserve(["gpu2"], "aidc.ops:8", 90)
+    assert not engine.unreserve("aidc.ops:8")
+    assert engine.unreserve("aidc.ops:7")
+    assert cluster.changes[-1] == ["delete", "ReservationName=aidc_ops_7"]
+    for odd in ("aidc.ops:", "Kim", "aidc.ops:7 8", "aidc.ops:a,b"):
+        with pytest.raises(EngineError, match="owner's mark"):
+            engine.unreserve(odd)
+
+
+def test_reservations() -> None:
+    assert parse_reservations(RESERVED + "ReservationName=x Nodes=(null)\n") == {
+        "aidc_ops_7": ["gpu1", "gpu3"],
+        "x": [],
+    }
+    with pytest.raises(EngineError, match="no reservation"):
+        parse_reservations("slurm_load_reservations error: x")
+
+
+def test_scale_out_of_a_job_array(cluster: Cluster, engine: SlurmEngine) -> None:
+    cluster.shown = "JobId=7 ArrayJobId=7 ArrayTaskId=2-9%2 ArrayTaskThrottle=2 JobName=x UserId=a(1)\n"
+    assert engine.scale_out("7", 3, 4) == 4
+    assert cluster.changes == [["JobId=7", "ArrayTaskThrottle=4"]]
+    assert engine.scale_out("7", 3, 1) == 2, "a limit below it takes nothing away"
+    assert len(cluster.changes) == 1
+    cluster.shown = "JobId=7 JobName=x UserId=a(1)\n"
+    with pytest.raises(EngineError, match="no job array"):
+        engine.scale_out("7", 3, 4)
+    for workload, by in (("default/deployment/x", 1), ("7", 0)):
+        with pytest.raises(EngineError):
+            engine.scale_out(workload, by, 4)
