@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -15,6 +16,8 @@ import pytest
 from ansible.utils.context_objects import CLIArgs
 
 from ansible_collections.aidc.ops.plugins.callback import alerts
+from ansible_collections.aidc.ops.plugins.plugin_utils import _run_reports
+from ansible_collections.aidc.ops.plugins.plugin_utils._http import Access
 from ansible_collections.aidc.ops.tests.fakes.alertmanager import FakeAlertmanager
 
 HOSTILE = "{{ lookup('ansible.builtin.pipe', 'id') }}"
@@ -43,18 +46,24 @@ class Runs:
     """Makes runs of a playbook that end as told."""
 
     def __init__(self, urls: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-        self.options = {"urls": urls, "controller_name": "ctl", "severity": "medium", "expire_hours": 720}
+        self.options: dict[str, t.Any] = dict.fromkeys(Access.__dataclass_fields__)
+        self.options |= {"urls": urls, "controller_name": "ctl", "severity": "medium", "expire_hours": 720}
         self.warnings: list[str] = []
         self.monkeypatch = monkeypatch
         monkeypatch.delenv("AIDC_OPS_CASE_RUN", raising=False)
+        monkeypatch.delenv("JOB_ID", raising=False)
+
+    def callback(self) -> alerts.CallbackModule:
+        callback = alerts.CallbackModule()
+        callback.get_option = self.options.__getitem__  # type: ignore[method-assign, assignment]
+        callback._display = SimpleNamespace(warning=self.warnings.append, debug=lambda *_args: None)
+        return callback
 
     def run(
         self, playbook: str = "site.yml", failure: tuple[str, str] | None = None, cli: t.Any = (), **hosts: str
     ) -> None:
-        self.monkeypatch.setattr(alerts.context, "CLIARGS", CLIArgs(dict(cli)))
-        callback = alerts.CallbackModule()
-        callback.get_option = self.options.__getitem__  # type: ignore[method-assign, assignment]
-        callback._display = SimpleNamespace(warning=self.warnings.append, debug=lambda *_args: None)
+        self.monkeypatch.setattr(_run_reports.context, "CLIARGS", CLIArgs(dict(cli)))
+        callback = self.callback()
         callback.v2_playbook_on_start(SimpleNamespace(_file_name=playbook))
         if failure:
             host, message = failure
@@ -189,19 +198,57 @@ def test_a_storm_of_failures_is_capped(fake: FakeAlertmanager, runs: Runs, monke
     assert "7 failed hosts" in runs.warnings[0]
 
 
-@pytest.mark.parametrize(
-    ("path", "label"),
-    [
-        ("site.yml", "site"),
-        ("/srv/plays/site.yml", "site"),
-        ("/c/ansible_collections/aidc/ops/playbooks/site.yml", "aidc.ops.site"),
-        ("/c/ansible_collections/aidc/ops/tests/site.yml", "site"),
-        ("", ""),
-        ("x" * 500 + ".yml", "x" * 127 + "…"),
-    ],
-)
-def test_playbook_label(path: str, label: str) -> None:
-    assert alerts.playbook_label(path) == label
+def test_a_silenced_alert_is_resolved_too(fake: FakeAlertmanager, runs: Runs) -> None:
+    runs.run(gpu4="ok")
+    (query,) = fake.queries
+    assert (query["silenced"], query["inhibited"], query["active"]) == (["true"], ["true"], ["true"])
+
+
+def test_a_second_playbook_says_nothing_about_the_hosts_of_the_first(
+    fake: FakeAlertmanager, runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ansible's figures are those of all playbooks of a command together."""
+    runs.run(playbook="second.yml", gpu4="failures")
+    monkeypatch.setattr(_run_reports.context, "CLIARGS", CLIArgs({}))
+    callback = runs.callback()
+    callback.v2_playbook_on_start(SimpleNamespace(_file_name="first.yml"))
+    callback.v2_playbook_on_stats(Stats(gpu4="ok"))
+    callback.v2_playbook_on_start(SimpleNamespace(_file_name="second.yml"))
+    callback.v2_playbook_on_stats(Stats(gpu4="ok", gpu5="ok"))
+    assert active(fake) == {"gpu4"}
+
+
+def test_an_alert_says_where_awx_shows_the_job(
+    fake: FakeAlertmanager, runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JOB_ID", "42")
+    monkeypatch.setenv("AWX_HOST", "https://awx.example.com")
+    runs.options["controller_name"] = None
+    runs.run()
+    (alert,) = fake.posted
+    assert alert["labels"]["instance"] == "awx.example.com", "not the name of a container"
+    assert alert["annotations"]["job_url"] == "https://awx.example.com/#/jobs/playbook/42/output"
+
+
+def test_the_launcher_is_told(runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = tmp_path / "record"
+    monkeypatch.setattr(_run_reports, "RECORD_PATH", str(record))
+    runs.run(gpu4="failures")
+    runs.run(gpu4="ok")
+    monkeypatch.setenv("AIDC_OPS_CASE_RUN", "1")
+    runs.run(gpu4="failures")
+    events = [json.loads(line) for line in record.read_text().splitlines()]
+    assert [event.get("failed") for event in events if event["event"] == "end"] == [True, False, True]
+    assert {event["playbook"] for event in events} == {"site"}
+
+
+def test_the_launcher_hears_no_end_where_nothing_was_reported(
+    runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_run_reports, "RECORD_PATH", str(tmp_path / "record"))
+    runs.options["urls"] = []
+    runs.run(gpu4="failures")
+    assert "end" not in (tmp_path / "record").read_text()
 
 
 @pytest.fixture
