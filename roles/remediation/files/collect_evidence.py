@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Usage: collect_evidence.py '{"commands": [{"name": "dmesg", "argv": ["dmesg"]}], "seconds": 15, "limit_bytes": 9000}'
 
-Prints {"items": [{"name", "argv", "rc", "seconds", "text", "truncated", "error"}]}. A command that is missing, hangs or
-fails is an item too: that it did so is evidence. Of long output the end is kept, which is where logs are new.
+Prints {"items": [{"name", "argv", "rc", "seconds", "text", "truncated", "error"}], "programs": {}}. "programs" says
+where each program of the request's "look_for" is, null where the node does not have it. A command that is missing,
+hangs or fails is an item too: that it did so is evidence. Of long output the end is kept, where logs are new.
 Runs on Python 3.8 or newer, with the standard library only.
 """
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -56,7 +58,7 @@ def collect(request: dict[str, Any]) -> dict[str, Any]:
             lambda command: run_one(command["name"], command["argv"], request["seconds"], request["limit_bytes"]),
             commands,
         )
-        return {"items": list(items)}
+        return {"items": list(items), "programs": {name: shutil.which(name) for name in request.get("look_for", [])}}
 
 
 if __name__ == "__main__":

@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Usage: store_evidence.py DIRECTORY < bundle.json
 
-The bundle is {"case": {…}, "problems": ["…"], "items": [{"name", "text", …}], "documents": {"gpu_info": {…}}}.
-An item becomes NAME.txt, a document NAME.json, and manifest.json lists every file with its size and SHA-256. Files are
-replaced one by one, the manifest last, so that a manifest never names what is not there. Prints {"manifest", "files"}.
+The bundle is {"case": {…}, "problems": ["…"], "items": [{"name", "text", …}], "documents": {"gpu_info": {…}},
+"attached": ["report.log.gz"]}. An item becomes NAME.txt, a document NAME.json, what is attached lies in the directory
+already, and manifest.json lists every file with its size and SHA-256. Files are replaced one by one, the manifest last,
+so that a manifest never names what is not there. Prints {"manifest", "sha256", "files"}.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from typing import Any
 
 SCHEMA_VERSION = 1
 _NAME = re.compile(r"^[a-z0-9][a-z0-9_-]{0,63}$")
+_ATTACHED = re.compile(r"^[a-z0-9][a-z0-9_-]{0,63}(\.[a-z0-9]{1,8}){1,2}$")
+_PIECE = 1024 * 1024
 
 
 def files_of(bundle: dict[str, Any]) -> list[tuple[str, bytes, dict[str, Any]]]:
@@ -36,7 +39,7 @@ def files_of(bundle: dict[str, Any]) -> list[tuple[str, bytes, dict[str, Any]]]:
 
 
 def store(directory: str, bundle: dict[str, Any]) -> dict[str, Any]:
-    """Write the bundle and return {"manifest": path, "files": count}."""
+    """Write the bundle and return {"manifest": path, "sha256": its checksum, "files": count}."""
     files = files_of(bundle)
     os.makedirs(directory, mode=0o750, exist_ok=True)
     entries = []
@@ -45,6 +48,8 @@ def store(directory: str, bundle: dict[str, Any]) -> dict[str, Any]:
         entry = {"name": name, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
         entry.update({key: value for key, value in about.items() if value not in (None, False)})
         entries.append(entry)
+    for name in bundle.get("attached", []):
+        entries.append(attached(directory, name))
     manifest = {
         "schema_version": SCHEMA_VERSION,
         "case": bundle.get("case", {}),
@@ -52,8 +57,21 @@ def store(directory: str, bundle: dict[str, Any]) -> dict[str, Any]:
         "files": entries,
     }
     path = os.path.join(directory, "manifest.json")
-    _replace(path, json.dumps(manifest, indent=2, sort_keys=True).encode() + b"\n")
-    return {"manifest": path, "files": len(entries)}
+    content = json.dumps(manifest, indent=2, sort_keys=True).encode() + b"\n"
+    _replace(path, content)
+    return {"manifest": path, "sha256": hashlib.sha256(content).hexdigest(), "files": len(entries)}
+
+
+def attached(directory: str, name: str) -> dict[str, Any]:
+    """What the manifest says of a file that was put into the directory before. Raises ValueError and OSError."""
+    if not _ATTACHED.match(name):
+        raise ValueError(f"not a name for evidence: {name[:100]!r}")
+    checksum, size = hashlib.sha256(), 0
+    with open(os.path.join(directory, name), "rb") as stream:
+        for piece in iter(lambda: stream.read(_PIECE), b""):
+            checksum.update(piece)
+            size += len(piece)
+    return {"name": name, "bytes": size, "sha256": checksum.hexdigest()}
 
 
 def _checked(name: str) -> str:
