@@ -20,9 +20,12 @@ XID79 = "NVRM: Xid (PCI:0000:1b:00): 79, pid=1234, GPU has fallen off the bus."
 class Controller:
     """``config`` is the path of the settings. Limits are wide and every action may act, unless *settings* differ."""
 
-    def __init__(self, root: Path, urls: t.Sequence[str] = (), **settings: t.Any) -> None:
+    def __init__(
+        self, root: Path, urls: t.Sequence[str] = (), names: t.Sequence[str] = NODES, **settings: t.Any
+    ) -> None:
         self.root = root
-        self.slurm = FakeSlurm(root / "slurm", NODES)
+        self.names = tuple(names)
+        self.slurm = FakeSlurm(root / "slurm", names)
         self.spool = root / "kernel.jsonl"
         self.spool.touch()
         self.config = root / "controller.json"
@@ -41,13 +44,13 @@ class Controller:
                 "timeout_seconds": 10,
             },
             "kernel_log": {"spool": str(self.spool), "poll_seconds": 0.05},
-            "alertmanager": {"urls": list(urls), "poll_seconds": 0.2, "timeout_seconds": 1, "watchdog_alert": None},
+            "alertmanager": {"urls": list(urls), "poll_seconds": 0.2, "timeout_seconds": 2, "watchdog_alert": None},
             "tick_seconds": 0.5,
-            "nodes": {name: {"node_id": f"dmi:SN-{name}", "address": None, "expected_gpus": 8} for name in NODES},
+            "nodes": {name: {"node_id": f"dmi:SN-{name}", "address": None, "expected_gpus": 8} for name in names},
             "gate": {"out_percent": 100, "out_max": 100, "per_rack": 100, "settle_seconds": 0.001, "modes": act},
         }
         for key, value in settings.items():
-            content[key] = {**content[key], **value} if isinstance(value, dict) else value
+            content[key] = {**content.get(key, {}), **value} if isinstance(value, dict) else value
         self.config.write_text(json.dumps(content))
 
     def ledger(self) -> Ledger:

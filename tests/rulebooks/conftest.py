@@ -47,9 +47,17 @@ def collections(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Loop:
     """The rulebook process, its controller and its Alertmanager."""
 
-    def __init__(self, root: Path, collections: Path, alertmanager: FakeAlertmanager) -> None:
-        self.alertmanager = alertmanager
-        self.controller = Controller(root, [alertmanager.url], gate={"modes": MODES})
+    def __init__(
+        self,
+        root: Path,
+        collections: Path,
+        server: FakeAlertmanager,
+        names: t.Sequence[str] = NODES,
+        **settings: t.Any,
+    ) -> None:
+        self.alertmanager = server
+        settings["gate"] = {"modes": MODES, **settings.get("gate", {})}
+        self.controller = Controller(root, [server.url], names, **settings)
         (root / "tickets").mkdir()
         (root / "tmp").mkdir()
         self._root, self._collections = root, collections
@@ -62,7 +70,7 @@ class Loop:
         folder.mkdir(exist_ok=True)
         content = {
             "all": {
-                "hosts": {name: {} for name in NODES},
+                "hosts": {name: {} for name in self.controller.names},
                 "vars": {
                     "ansible_connection": "local",
                     "ansible_python_interpreter": sys.executable,
@@ -74,7 +82,8 @@ class Loop:
         }
         (folder / "hosts.yml").write_text(yaml.safe_dump(content))
 
-    def start(self) -> None:
+    def environment(self) -> dict[str, str]:
+        """What the service unit sets."""
         environment = {
             "PATH": f"{TOOLS}:/usr/local/bin:/usr/bin:/bin",
             "HOME": str(self._root),
@@ -85,14 +94,18 @@ class Loop:
             "AIDC_OPS_CONFIG": str(self.controller.config),
             "AIDC_OPS_QUIESCE_FILE": str(self._root / "quiesce"),
             "AIDC_OPS_CASE_RUN": "1",
+            "AIDC_OPS_PARALLEL_RUNS": "2",
             "DROOLS_JPY_JVM_MAXMEM": "128M",
         }
         environment.update({name: value for name, value in os.environ.items() if name == "JAVA_HOME"})
+        return environment
+
+    def start(self) -> None:
         arguments = ["--rulebook", "aidc.ops.remediation", "--inventory", str(self._root / "inventory")]
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 [str(TOOLS / "ansible-rulebook"), *arguments, "--execution-strategy", "parallel", "-m", "2"],
-                env=environment,
+                env=self.environment(),
                 cwd=self._root,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -124,7 +137,7 @@ class Loop:
                 except (OSError, ProcessLookupError):
                     continue
 
-    def until(self, what: str, check: t.Callable[[], t.Any], seconds: float = 60) -> t.Any:
+    def until(self, what: str, check: t.Callable[[], t.Any], seconds: float = 120) -> t.Any:
         """Wait until *check* gives something true, and return it; the log is in the failure."""
         give_up_at = time.monotonic() + seconds
         while time.monotonic() < give_up_at:
@@ -148,14 +161,35 @@ class Loop:
         """Kind and step of everything that happened to the case."""
         return [(event.kind, event.step) for event in self.controller.ledger().timeline(case_id)]
 
+    def peak_mib(self) -> float:
+        """The most memory that the process ever had, the Java machine in it."""
+        for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
+        raise AssertionError("no VmHWM")
+
+    def end(self) -> None:
+        """Leave nothing behind."""
+        if self._process is not None and self._process.poll() is None:
+            self.kill()
+        self.sweep()
+
 
 @pytest.fixture
-def loop(tmp_path: Path, collections: Path) -> t.Iterator[Loop]:
-    with FakeAlertmanager() as alertmanager:
-        loop = Loop(tmp_path, collections, alertmanager)
-        try:
-            yield loop
-        finally:
-            if loop._process is not None and loop._process.poll() is None:
-                loop.kill()
-            loop.sweep()
+def make_loop(tmp_path: Path, collections: Path) -> t.Iterator[t.Callable[..., Loop]]:
+    """Makes the one loop of a test, with settings of its own."""
+    made: list[Loop] = []
+
+    def make(collections: Path = collections, **settings: t.Any) -> Loop:
+        made.append(Loop(tmp_path, collections, server, **settings))
+        return made[0]
+
+    with FakeAlertmanager() as server:
+        yield make
+        for loop in made:
+            loop.end()
+
+
+@pytest.fixture
+def loop(make_loop: t.Callable[..., Loop]) -> Loop:
+    return make_loop()

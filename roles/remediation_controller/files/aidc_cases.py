@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
+import hmac
 import json
 import os
 import pwd
@@ -22,9 +24,11 @@ from ansible_collections.aidc.ops.plugins.module_utils._cases import settings as
 from ansible_collections.aidc.ops.plugins.module_utils._cases.holder import is_alive
 from ansible_collections.aidc.ops.plugins.module_utils._cases.ledger import Ledger
 from ansible_collections.aidc.ops.plugins.module_utils._cases.model import OPEN, Case
-from ansible_collections.aidc.ops.plugins.module_utils._errors import AidcOpsError
+from ansible_collections.aidc.ops.plugins.module_utils._errors import AidcOpsError, SettingsError
 
 HEARTBEAT_FRESH_SECONDS = 30.0
+FAILURE_ALERT_SECONDS = 3600.0
+POST_SECONDS = 5.0
 
 
 def main(argv: t.Sequence[str] | None = None) -> int:
@@ -79,13 +83,22 @@ def _parser() -> argparse.ArgumentParser:
         "quiesce", _quiesce, "start no more runs and wait for the running ones (the service does so when it stops)"
     )
     command.add_argument("--seconds", type=float, default=300.0, help="wait at most so long (default: %(default)s)")
+    command = add("bmc-context", _bmc_context, "print the context that the BMC of a node is given for its subscription")
+    command.add_argument("node")
+    command = add("report-failure", _report_failure, "tell every Alertmanager that a service has failed")
+    command.add_argument("unit")
+    command.add_argument("--controller", default=socket.gethostname(), help="name of this control node in the alert")
+    command.add_argument(
+        "--unless-success", action="store_true", help="not if systemd says that the service ended well (SERVICE_RESULT)"
+    )
     command = add("check-config", _check_config, "check a settings file")
     command.add_argument("path")
     return parser
 
 
 def _open(args: argparse.Namespace, read_only: bool = False) -> Ledger:
-    return Ledger(settings_module.load_settings(args.config).ledger, read_only=read_only)
+    settings = settings_module.load_settings(args.config)
+    return Ledger(settings.ledger, read_only=read_only, password_file=settings.ledger_password_file)
 
 
 def _who() -> str:
@@ -229,6 +242,52 @@ def _prolong_stop() -> None:
             # A leading @ stands for the null byte of an abstract address.
             notify.connect("\0" + address[1:] if address.startswith("@") else address)
             notify.send(b"EXTEND_TIMEOUT_USEC=10000000")
+
+
+def _bmc_context(args: argparse.Namespace) -> int:
+    settings = settings_module.load_settings(args.config)
+    if args.node not in settings.nodes:
+        raise SettingsError(f"{args.node} is not a node of the settings file")
+    if settings.webhook.token_file is None:
+        raise SettingsError("webhook.token_file is missing: nothing listens to BMCs")
+    with open(settings.webhook.token_file, encoding="utf-8") as stream:
+        secret = stream.readline().strip().encode()
+    # As the event source computes it (extensions/eda, hook_bodies.context_of), which is no part of this program's path.
+    proof = hmac.new(secret, b"redfish:" + args.node.encode(), hashlib.sha256).hexdigest()
+    print(f"{args.node}:{proof}")
+    return 0
+
+
+def _report_failure(args: argparse.Namespace) -> int:
+    if args.unless_success and os.environ.get("SERVICE_RESULT") == "success":
+        return 0
+    # Only here: it brings Ansible along.
+    from ansible_collections.aidc.ops.plugins.plugin_utils._alertmanager import (
+        AlertmanagerError,
+        format_time,
+        post_alerts,
+    )
+
+    now = time.time()
+    alert = {
+        "labels": {
+            "alertname": "RemediationServiceFailed",
+            "instance": args.controller,
+            "name": args.unit,
+            "severity": "critical",
+        },
+        "annotations": {"summary": f"{args.unit} failed on {args.controller}; see journalctl -u {args.unit}"},
+        "startsAt": format_time(now),
+        "endsAt": format_time(now + FAILURE_ALERT_SECONDS),
+    }
+    failed = 0
+    for url in settings_module.load_settings(args.config).alertmanager.urls:
+        try:
+            post_alerts(url, [alert], POST_SECONDS)
+        except AlertmanagerError as exc:
+            print(f"aidc-cases: {exc}", file=sys.stderr)
+            failed = 2
+    return failed
 
 
 def _check_config(args: argparse.Namespace) -> int:

@@ -3,6 +3,7 @@
 # Copyright (c) 2026 aidc.ops contributors
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import yaml
 from render import render
 
 RULE_TESTS = Path(__file__).resolve().parent / "prometheus_rules"
-RULE_FILES = ("aidc_gpu", "aidc_monitoring")
+RULE_FILES = ("aidc_faults", "aidc_gpu", "aidc_monitoring")
 JOBS = [
     {
         "name": "node_exporter",
@@ -34,10 +35,10 @@ def rules(name: str, **variables: Any) -> str:
     return render("prometheus", f"rules/{name}.yml.j2", **(settings | variables))
 
 
-def alerts() -> list[dict[str, Any]]:
+def alerts(files: Sequence[str] = RULE_FILES) -> list[dict[str, Any]]:
     return [
         rule
-        for name in RULE_FILES
+        for name in files
         for group in yaml.safe_load(rules(name))["groups"]
         for rule in group["rules"]
         if "alert" in rule

@@ -50,6 +50,8 @@ class FakeGpu:
         self.name: Any = "NVIDIA H100 80GB HBM3"
         self.temperature = 30 + number
         self.row_remap = (0, 0, 0, 0)
+        self.clock_reasons = 1
+        self.nvlinks = [1] * 18
         self.handle = ctypes.pointer(ctypes.c_int(number))
 
 
@@ -158,13 +160,22 @@ class FakeNvml:
         self._gpu(handle, "nvmlDeviceGetCurrPcieLinkWidth")
         return 16
 
+    def nvmlDeviceGetMaxPcieLinkWidth(self, handle: Any) -> int:
+        self._gpu(handle, "nvmlDeviceGetMaxPcieLinkWidth")
+        return 16
+
+    def nvmlDeviceGetNvLinkState(self, handle: Any, link: int) -> int:
+        states = self._gpu(handle, "nvmlDeviceGetNvLinkState").nvlinks
+        if link >= len(states):
+            raise pynvml.NVMLError(pynvml.NVML_ERROR_INVALID_ARGUMENT if states else pynvml.NVML_ERROR_NOT_SUPPORTED)
+        return states[link]
+
     def nvmlDeviceGetPcieReplayCounter(self, handle: Any) -> int:
         self._gpu(handle, "nvmlDeviceGetPcieReplayCounter")
         return 7
 
     def nvmlDeviceGetCurrentClocksEventReasons(self, handle: Any) -> int:
-        self._gpu(handle, "nvmlDeviceGetCurrentClocksEventReasons")
-        return 1
+        return self._gpu(handle, "nvmlDeviceGetCurrentClocksEventReasons").clock_reasons
 
     def nvmlDeviceGetFieldValues(self, handle: Any, fields: list[int]) -> list[Any]:
         self._gpu(handle, "nvmlDeviceGetFieldValues")
@@ -267,7 +278,10 @@ def test_values_are_in_the_units_of_dcgm(rig: Rig) -> None:
         "DCGM_FI_DEV_PCIE_LINK_GEN": 5,
         "DCGM_FI_DEV_PCIE_LINK_WIDTH": 16,
         "DCGM_FI_DEV_PCIE_REPLAY_COUNTER": 7,
+        "DCGM_FI_DEV_PCIE_MAX_LINK_WIDTH": 16,
         "DCGM_FI_DEV_CLOCKS_EVENT_REASONS": 1,
+        "aidc_gpu_thermal_slowdown": 0,
+        "aidc_gpu_nvlinks_active": 18,
         "DCGM_FI_DEV_XID_ERRORS": 0,
         "aidc_gpu_recovery_action": 1,
         "aidc_gpu_lost": 0,
@@ -434,6 +448,32 @@ def test_no_driver_is_reported_and_healed_without_a_restart() -> None:
     assert rig.scrape()[("aidc_nvml_up", "")] == 0
     rig.nvml.init_error = 0
     assert rig.scrape()[("aidc_gpu_count", "")] == 2
+
+
+def test_library_and_driver_of_two_versions_are_told_apart_from_no_driver() -> None:
+    rig = Rig(FakeNvml())
+    rig.nvml.init_error = pynvml.NVML_ERROR_LIB_RM_VERSION_MISMATCH
+    assert rig.scrape()[("aidc_nvml_version_mismatch", "")] == 1
+    rig.nvml.init_error = pynvml.NVML_ERROR_DRIVER_NOT_LOADED
+    assert rig.scrape()[("aidc_nvml_version_mismatch", "")] == 0
+    rig.nvml.init_error = 0
+    assert rig.scrape()[("aidc_nvml_version_mismatch", "")] == 0
+
+
+def test_links_that_are_up_are_counted_and_boards_without_any_have_no_such_number(rig: Rig) -> None:
+    rig.nvml.gpus[0].nvlinks[5] = 0
+    rig.nvml.gpus[1].nvlinks = []
+    seen = rig.scrape()
+    assert seen[("aidc_gpu_nvlinks_active", "0")] == 17
+    assert ("aidc_gpu_nvlinks_active", "1") not in seen
+    assert seen[("DCGM_FI_DEV_GPU_TEMP", "1")] == 31
+
+
+def test_heat_that_holds_the_clocks_down_is_a_number_of_its_own(rig: Rig) -> None:
+    rig.nvml.gpus[0].clock_reasons = pynvml.nvmlClocksThrottleReasonHwThermalSlowdown
+    rig.nvml.gpus[1].clock_reasons = pynvml.nvmlClocksThrottleReasonSwPowerCap
+    seen = rig.scrape()
+    assert (seen[("aidc_gpu_thermal_slowdown", "0")], seen[("aidc_gpu_thermal_slowdown", "1")]) == (1, 0)
 
 
 def test_a_bug_in_a_reader_ends_in_a_stale_gpu_and_not_in_a_hanging_scrape(rig: Rig) -> None:

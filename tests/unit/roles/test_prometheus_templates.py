@@ -23,7 +23,8 @@ def test_every_alert_is_tested_where_it_fires_and_where_it_must_not() -> None:
         for test in yaml.safe_load(path.read_text())["tests"]:
             for case in test.get("alert_rule_test", []):
                 (firing if case["exp_alerts"] else silent).add(case["alertname"])
-    names = {rule["alert"] for rule in alerts()}
+    # Those of the other faults are in tests/prometheus.
+    names = {rule["alert"] for rule in alerts(["aidc_gpu", "aidc_monitoring"])}
     assert names - firing == set()
     assert names - silent == {"Watchdog"}, "the watchdog always fires; all others have a case in which they must not"
 
@@ -37,7 +38,7 @@ def test_every_alert_has_a_severity_a_summary_and_a_runbook() -> None:
 
 def test_fault_classes_and_severities_are_those_of_the_catalogue() -> None:
     remedied = {rule["labels"]["fault_class"]: rule["labels"] for rule in alerts() if "fault_class" in rule["labels"]}
-    assert set(remedied) == {"gpu_fell_off_bus", "gpu_row_remap_failure", "gpu_count_low", "gpu_row_remap_pending"}
+    assert set(remedied) >= {"gpu_fell_off_bus", "gpu_row_remap_failure", "gpu_count_low", "gpu_row_remap_pending"}
     for name, labels in remedied.items():
         assert labels["severity"] == CLASSES[name].severity
         recognised = recognise_alert({**labels, "instance": "gpu1"})

@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.aidc.ops.extensions.eda.plugins.event_source.kernel_log import KernelLog
+from ansible_collections.aidc.ops.extensions.eda.plugins.source_utils.hook_bodies import context_of
 from ansible_collections.aidc.ops.plugins.module_utils._cases import holder
+from ansible_collections.aidc.ops.tests.fakes.alertmanager import FakeAlertmanager
 from ansible_collections.aidc.ops.tests.fakes.controller import XID79, Controller
 
 PROGRAM = Path(__file__).resolve().parents[3] / "roles" / "remediation_controller" / "files" / "aidc_cases.py"
@@ -63,7 +65,7 @@ def test_show_and_timeline_hide_what_a_terminal_would_obey(command: Command) -> 
     out = command("timeline", "1")[1]
     assert "\x1b" not in out and "{{ 1/0 }}" in out
     events = json.loads(command("timeline", "1", "--json")[1])
-    assert [event["kind"] for event in events][:2] == ["signal", "opened"]
+    assert {event["kind"] for event in events[:2]} == {"signal", "opened"}
 
 
 def test_a_case_that_is_not_there_is_an_error(command: Command) -> None:
@@ -144,3 +146,39 @@ def test_check_config(command: Command, controller: Controller, tmp_path: Path) 
     bad.write_text('{"schema_version": 1}')
     status, _out, err = command("check-config", str(bad))
     assert status == 2 and "bad.json" in err
+
+
+def test_bmc_context_is_what_the_listener_expects(controller: Controller, command: Command, tmp_path: Path) -> None:
+    assert command("bmc-context", "gpu1")[0] == 2
+    token = tmp_path / "token"
+    token.write_text("a-token-of-many-characters\n")
+    content = json.loads(controller.config.read_text())
+    content["webhook"] = {"token_file": str(token)}
+    controller.config.write_text(json.dumps(content))
+    assert command("bmc-context", "nobody")[0] == 2
+    assert command("bmc-context", "gpu1")[1].strip() == context_of("gpu1", b"a-token-of-many-characters")
+
+
+def test_report_failure_tells_every_alertmanager(
+    controller: Controller, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with FakeAlertmanager() as first, FakeAlertmanager() as second:
+        content = json.loads(controller.config.read_text())
+        content["alertmanager"]["urls"] = [first.url, second.url]
+        controller.config.write_text(json.dumps(content))
+        monkeypatch.setenv("SERVICE_RESULT", "success")
+        assert command("report-failure", "--unless-success", "--controller", "ctl", "x.service")[0] == 0
+        assert first.posted == []
+        monkeypatch.setenv("SERVICE_RESULT", "watchdog")
+        assert command("report-failure", "--unless-success", "--controller", "ctl", "x.service")[0] == 0
+        for server in (first, second):
+            (alert,) = server.active()
+            assert alert["labels"] == {
+                "alertname": "RemediationServiceFailed",
+                "instance": "ctl",
+                "name": "x.service",
+                "severity": "critical",
+            }
+        first.status = 500
+        assert command("report-failure", "--controller", "ctl", "x.service")[0] == 2
+        assert len(second.posted) == 2

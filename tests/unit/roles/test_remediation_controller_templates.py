@@ -72,6 +72,49 @@ def test_every_setting_reaches_the_file(settings: t.Callable[..., t.Any]) -> Non
     assert (result.deadlines_seconds.reboot, result.tick_seconds) == (1800, 1)
 
 
+def test_shared_ledger_listener_and_further_schedulers_reach_the_file(settings: t.Callable[..., t.Any]) -> None:
+    result = settings(
+        remediation_controller_ledger="postgresql://aidc@db:5432/ledger",
+        remediation_controller_ledger_password_file="/pki/ledger",
+        remediation_controller_retention_days=90,
+        remediation_controller_engines={"k8s": {"kind": "kubernetes", "kubeconfig": "/etc/kube/config"}},
+        remediation_controller_class_modes={"psu_failed": "observe"},
+        remediation_controller_fault_classes={"psu_failed": {"severity": "low"}},
+        remediation_controller_ticket={"backend": "webhook", "url": "https://t", "token_file": "/pki/ticket"},
+        remediation_controller_notify={"webhook_url": "https://n", "mail_to": ["ops@example.org"]},
+        remediation_controller_webhook={
+            "address": "10.0.0.5",
+            "port": 6000,
+            "token_file": "/pki/token",
+            "certificate": "/pki/crt",
+            "key": "/pki/key",
+            "client_ca": "/pki/ca",
+            "mappings": {"zabbix": {"tag:x": "psu_failed"}, "redfish": {"V.1": "clear:psu_failed"}},
+        },
+    )
+    secrets = "/etc/aidc_ops/secrets"
+    assert (result.ledger, result.ledger_password_file) == (
+        "postgresql://aidc@db:5432/ledger",
+        f"{secrets}/ledger_password",
+    )
+    assert result.retention_days == 90 and result.engines["k8s"].kubeconfig == "/etc/kube/config"
+    assert result.gate.class_modes["psu_failed"] == "observe"
+    assert result.catalogue.classes["psu_failed"].severity == "low"
+    assert (result.ticket.url, result.ticket.token_file) == ("https://t", f"{secrets}/ticket_token")
+    assert (result.notify.webhook_url, result.notify.token_file) == ("https://n", None)
+    webhook = result.webhook
+    assert (webhook.address, webhook.port, webhook.token_file) == ("10.0.0.5", 6000, f"{secrets}/webhook_token")
+    assert (webhook.certificate, webhook.key) == (f"{secrets}/webhook.crt", f"{secrets}/webhook.key")
+    assert webhook.client_ca == f"{secrets}/webhook_clients.crt"
+    assert webhook.mappings["redfish"] == {"V.1": "clear:psu_failed"}
+
+
+def test_nothing_listens_by_default(settings: t.Callable[..., t.Any]) -> None:
+    result = settings()
+    assert result.webhook.token_file is None and result.ledger_password_file is None
+    assert result.ticket.backend == "file" and result.engines == {}
+
+
 def test_text_in_the_settings_stays_text() -> None:
     text = place("controller.json.j2", remediation_controller_engine={"kind": "slurm", "scontrol": HOSTILE})
     assert json.loads(text)["engine"]["scontrol"] == HOSTILE
@@ -82,10 +125,22 @@ def test_ansible_configuration_enables_the_callback() -> None:
     parser.read_string(
         place("ansible.cfg.j2", remediation_controller_alertmanager={"urls": ["http://a:1", "http://b:2"]})
     )
-    assert parser["defaults"]["callbacks_enabled"] == "aidc.ops.alerts"
+    assert parser["defaults"]["callbacks_enabled"] == "aidc.ops.alerts, aidc.ops.metrics, aidc.ops.audit"
     assert parser["defaults"]["host_key_checking"] == "true"
     assert parser["callback_aidc_ops_alerts"]["urls"] == "http://a:1,http://b:2"
     assert parser["callback_aidc_ops_alerts"]["controller_name"] == "node1"
+    assert parser["callback_aidc_ops_metrics"]["textfile_dir"] == "/var/lib/prometheus/node-exporter"
+    assert parser["callback_aidc_ops_audit"]["path"] == "/var/log/aidc_ops/audit.jsonl"
+
+
+def test_what_has_no_file_is_not_enabled() -> None:
+    parser = configparser.ConfigParser()
+    parser.read_string(
+        place("ansible.cfg.j2", remediation_controller_audit_file="", remediation_controller_metrics_file="")
+    )
+    assert parser["defaults"]["callbacks_enabled"] == "aidc.ops.alerts, aidc.ops.metrics"
+    assert "textfile_dir" not in parser["callback_aidc_ops_metrics"]
+    assert "callback_aidc_ops_audit" not in parser
 
 
 def test_the_collector_takes_only_known_names_over_tls() -> None:
@@ -109,10 +164,15 @@ def test_known_hosts_are_lines() -> None:
     assert lines.splitlines()[1:] == ["gpu1 ssh-ed25519 AAAA", "gpu2 ssh-ed25519 BBBB"]
 
 
-@pytest.mark.parametrize("unit", ["aidc-ops-collector.service.j2", "aidc-ops-rulebook.service.j2"])
+UNITS = ["aidc-ops-collector.service.j2", "aidc-ops-rulebook.service.j2"]
+
+
+@pytest.mark.parametrize("unit", UNITS)
 def test_units_run_as_the_user_of_the_loop(unit: str) -> None:
     text = place(unit)
     assert "User=aidc-ops" in text and "Restart=always" in text and "StartLimitIntervalSec=0" in text
+    assert "OnFailure=aidc-ops-failed@%n.service" in text
+    assert "ExecStopPost=-/usr/local/bin/aidc-cases report-failure --unless-success --controller node1 %n" in text
     # Anything that is no section, no setting and no comment is a mistake: systemd would pass over it.
     assert all(re.match(r"$|#|\[\w+\]$|\w+=", line) for line in text.splitlines())
 
@@ -127,4 +187,12 @@ def test_the_event_loop_stops_cleanly_and_leaves_no_orphan() -> None:
     assert "KillMode=mixed" in text
     assert "Environment=PYTHONPATH=/opt/aidc_ops/collections" in text
     assert "Environment=AIDC_OPS_CASE_RUN=1" in text
-    assert "--max-concurrent-actions 3" in text
+    assert "--max-concurrent-actions 3" in text and "Environment=AIDC_OPS_PARALLEL_RUNS=3" in text
+    assert "WatchdogSec=120" in text
+    assert "WatchdogSec" not in place("aidc-ops-rulebook.service.j2", remediation_controller_watchdog_seconds=0)
+
+
+def test_a_failed_unit_is_reported() -> None:
+    text = place("aidc-ops-failed@.service.j2")
+    assert "ExecStart=/usr/local/bin/aidc-cases report-failure --controller node1 %i" in text
+    assert "User=aidc-ops" in text and "Type=oneshot" in text

@@ -73,6 +73,11 @@ def test_the_program_prints_json() -> None:
     assert json.loads(done.stdout)["items"][0]["text"] == "{{ 1 }}\n"
 
 
+def test_it_tells_which_programs_the_node_has() -> None:
+    answer = collect_evidence.collect({**request(("good", ["true"])), "look_for": ["sh", "no-such-program"]})
+    assert answer["programs"]["sh"].endswith("/sh") and answer["programs"]["no-such-program"] is None
+
+
 def bundle(**more: t.Any) -> dict[str, t.Any]:
     item = {
         "name": "dmesg",
@@ -102,6 +107,22 @@ def test_the_manifest_has_the_checksum_of_every_file(tmp_path: Path) -> None:
         assert (entry["bytes"], entry["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
     assert {path.name for path in (tmp_path / "7").iterdir()} == {"dmesg.txt", "gpu_info.json", "manifest.json"}
     assert (tmp_path / "7" / "dmesg.txt").stat().st_mode & 0o777 == 0o640
+
+
+def test_what_is_attached_gets_its_checksum(tmp_path: Path) -> None:
+    content = b"x" * 3_000_000
+    (tmp_path / "nvidia_bug_report.log.gz").write_bytes(content)
+    answer = store_evidence.store(str(tmp_path), bundle(attached=["nvidia_bug_report.log.gz"]))
+    manifest = Path(answer["manifest"]).read_bytes()
+    assert answer["sha256"] == hashlib.sha256(manifest).hexdigest() and answer["files"] == 3
+    entry = json.loads(manifest)["files"][-1]
+    assert (entry["bytes"], entry["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
+
+
+@pytest.mark.parametrize("name", ["../x.gz", "a/b.gz", "x", ".gz", "x.GZ", "x.y.z.gz"])
+def test_only_a_plain_name_is_attached(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ValueError, match="not a name"):
+        store_evidence.store(str(tmp_path), bundle(attached=[name]))
 
 
 def test_storing_again_replaces(tmp_path: Path) -> None:

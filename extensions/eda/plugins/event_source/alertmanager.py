@@ -14,6 +14,7 @@ description:
   - Alerts with a C(fault_class) label are recorded in the ledger and their nodes taken out of scheduling, before any
     rule sees them. Alerts that are gone from a complete poll are recorded as cleared. An Alertmanager that does not
     answer clears nothing.
+  - A hint from the source C(aidc.ops.hints) makes it poll at once, at most once a second.
   - Emits only C(cases_due) with case numbers.
 options:
   config:
@@ -30,7 +31,7 @@ import logging
 import time
 import typing as t
 
-from ansible_collections.aidc.ops.extensions.eda.plugins.source_utils import alert_watch
+from ansible_collections.aidc.ops.extensions.eda.plugins.source_utils import alert_watch, health
 from ansible_collections.aidc.ops.extensions.eda.plugins.source_utils.desk import Desk, RefusalMemory, settings_path
 from ansible_collections.aidc.ops.extensions.eda.plugins.source_utils.loop import Heartbeat, Queue, run_source
 from ansible_collections.aidc.ops.plugins.module_utils._cases.intake import (
@@ -52,6 +53,8 @@ from ansible_collections.aidc.ops.plugins.plugin_utils._alertmanager import (
 logger = logging.getLogger("aidc.ops.alertmanager")
 
 HEARTBEAT_SECONDS = 5.0
+# Hints may come many times a second; a poll of 10,000 alerts takes a good part of one.
+WAKE_GAP_SECONDS = 1.0
 
 
 class NoAnswerError(Exception):
@@ -63,10 +66,11 @@ class AlertPoll:
 
     def __init__(self, path: str) -> None:
         self._desk = Desk(path)
+        self._cursor = self._desk.cursor_name(SOURCE_ALERTS)
         self.pause_seconds = self._desk.settings.alertmanager.poll_seconds
         options = self._desk.settings.alertmanager
         self._urls, self._timeout = options.urls, options.timeout_seconds
-        self._answered = alert_watch.answered_from_text(self._desk.ledger.cursor(SOURCE_ALERTS))
+        self._answered = alert_watch.answered_from_text(self._desk.ledger.cursor(self._cursor))
         self._refusals = RefusalMemory()
         self._heartbeat = Heartbeat(HEARTBEAT_SECONDS)
         # One thread for each URL: a dead endpoint costs its timeout once, whatever their number.
@@ -87,7 +91,7 @@ class AlertPoll:
         due = self._desk.take_in(
             signals,
             self._refusals.only_new(refused),
-            (SOURCE_ALERTS, alert_watch.answered_to_text(self._answered)),
+            (self._cursor, alert_watch.answered_to_text(self._answered)),
         )
         if self._heartbeat.is_due():
             self._desk.ledger.heartbeat(SOURCE_ALERTS, now)
@@ -109,6 +113,7 @@ class AlertPoll:
             except AlertmanagerError as exc:
                 logger.warning("no answer: %s", exc)
                 poll[url] = None
+            health.count_poll(url, poll[url] is not None)
         return poll
 
     def _cleared(self, poll: alert_watch.Poll, signals: list[Signal], now: float) -> list[Signal]:
@@ -129,4 +134,4 @@ class AlertPoll:
 async def main(queue: Queue, args: dict[str, t.Any]) -> None:
     """Run until cancelled (the entry point that ansible-rulebook calls)."""
     path = settings_path(args)
-    await run_source(SOURCE_ALERTS, queue, lambda: AlertPoll(path))
+    await run_source(SOURCE_ALERTS, queue, lambda: AlertPoll(path), WAKE_GAP_SECONDS)

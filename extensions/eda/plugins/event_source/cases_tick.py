@@ -11,16 +11,25 @@ short_description: Emit the due remediation cases periodically
 description:
   - In each tick, frees the leases of runs that no longer exist, emits C(cases_due) with the numbers of the cases that
     are due, and writes the metrics file for the textfile collector.
+  - Counts playbook runs that were asked for and never began. No callback plugin can tell: a syntax error fires none.
 options:
   config:
     description: The settings file. By default E(AIDC_OPS_CONFIG), else C(/etc/aidc_ops/controller.json).
     type: str
+  start_seconds:
+    description:
+      - A run that has not taken the leases of its cases so many seconds after it was asked for counts as not started,
+        unless as many runs as may be are going on (E(AIDC_OPS_PARALLEL_RUNS)).
+      - Give it more time where runs are launched elsewhere, as jobs of AWX.
+    type: float
+    default: 20
 """
 
 EXAMPLES = r"""
 - aidc.ops.cases_tick:
 """
 
+import asyncio
 import logging
 import time
 import typing as t
@@ -33,20 +42,25 @@ from ansible_collections.aidc.ops.extensions.eda.plugins.source_utils.loop impor
     is_quiescing,
     run_source,
 )
+from ansible_collections.aidc.ops.extensions.eda.plugins.source_utils.runs import WATCH, parallel_runs
+from ansible_collections.aidc.ops.extensions.eda.plugins.source_utils.systemd import keep_alive
 from ansible_collections.aidc.ops.plugins.module_utils._cases.holder import is_alive
 from ansible_collections.aidc.ops.plugins.module_utils._cases.metrics import render, write_textfile
+from ansible_collections.aidc.ops.plugins.module_utils._cases.model import OPEN_STATES
 
 logger = logging.getLogger("aidc.ops.cases_tick")
 
 NAME = "cases_tick"
 METRICS_SECONDS = 5.0
+START_SECONDS = 20.0
 
 
 class Tick:
     """One look at the ledger in each round."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, start_seconds: float = START_SECONDS) -> None:
         self._desk = Desk(path)
+        self._start_seconds = start_seconds
         self.pause_seconds = self._desk.settings.tick_seconds
         self._metrics = Heartbeat(METRICS_SECONDS)
         self._metrics_problem = ""
@@ -55,7 +69,8 @@ class Tick:
         """Free dead leases, write the metrics, return the due cases."""
         for case_id in self._desk.ledger.reclaim_dead(is_alive):
             logger.warning("case %d: the run that worked on it is gone; the case is free again", case_id)
-        if self._metrics.is_due():
+        # A run that did not start is told at once: an alert waits for the file.
+        if self._look_for_runs() or self._metrics.is_due():
             self._write_metrics()
         # Asking marks the cases as handed out, so it is not asked while nothing may be started.
         return [] if is_quiescing() else self._desk.ledger.due(time.time())
@@ -63,6 +78,21 @@ class Tick:
     def close(self) -> None:
         """Close the ledger."""
         self._desk.close()
+
+    def _look_for_runs(self) -> bool:
+        """Count the runs that were asked for and did not begin; whether there were any."""
+        now = time.time()
+        if not WATCH.wanted(now, self._start_seconds):
+            return False
+        cases = {case.id: case for state in OPEN_STATES for case in self._desk.ledger.cases(state)}
+        working = {case.lease_holder for case in cases.values()} - {None}
+        failed = WATCH.judge(cases, len(working) >= parallel_runs(), now, self._start_seconds)
+        for _run in range(failed):
+            health.count_run_not_started()
+        health.note_cases_without_run(WATCH.without_run())
+        if failed:
+            logger.error("%d playbook runs were asked for and did not begin; see the log of the runs", failed)
+        return failed > 0
 
     def _write_metrics(self) -> None:
         path = self._desk.settings.metrics_file
@@ -83,4 +113,9 @@ class Tick:
 async def main(queue: Queue, args: dict[str, t.Any]) -> None:
     """Run until cancelled (the entry point that ansible-rulebook calls)."""
     path = settings_path(args)
-    await run_source(NAME, queue, lambda: Tick(path))
+    start_seconds = float(args.get("start_seconds") or START_SECONDS)
+    alive = asyncio.create_task(keep_alive(), name="watchdog")
+    try:
+        await run_source(NAME, queue, lambda: Tick(path, start_seconds))
+    finally:
+        alive.cancel()

@@ -40,8 +40,9 @@ class KernelLog:
 
     def __init__(self, path: str) -> None:
         self._desk = Desk(path)
+        self._cursor = self._desk.cursor_name(SOURCE_KERNEL)
         self.pause_seconds = self._desk.settings.kernel_log.poll_seconds
-        self._position = Position.from_text(self._desk.ledger.cursor(SOURCE_KERNEL) or "")
+        self._position = Position.from_text(self._desk.ledger.cursor(self._cursor) or "")
         self._heartbeat = Heartbeat(HEARTBEAT_SECONDS)
 
     def step(self) -> list[int]:
@@ -54,7 +55,7 @@ class KernelLog:
                 break
             signals, refused = lines_to_signals(chunk.data, self._desk.settings)
             refused += [("too_long", "a line of the spool without an end")] * chunk.oversize
-            due.update(dict.fromkeys(self._desk.take_in(signals, refused, (SOURCE_KERNEL, chunk.position.to_text()))))
+            due.update(dict.fromkeys(self._desk.take_in(signals, refused, (self._cursor, chunk.position.to_text()))))
             self._position = chunk.position
         if self._heartbeat.is_due():
             self._desk.ledger.heartbeat(SOURCE_KERNEL, time.time())

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import time
 import typing as t
 
+from ansible_collections.aidc.ops.extensions.eda.plugins.source_utils import health
 from ansible_collections.aidc.ops.plugins.module_utils._cases import settings as settings_module
 from ansible_collections.aidc.ops.plugins.module_utils._cases.contain import contain
 from ansible_collections.aidc.ops.plugins.module_utils._cases.ledger import Ledger
 from ansible_collections.aidc.ops.plugins.module_utils._cases.model import Signal
 from ansible_collections.aidc.ops.plugins.module_utils._cases.settings import Settings, load_settings
-from ansible_collections.aidc.ops.plugins.module_utils._engines import Engine, open_engine
+from ansible_collections.aidc.ops.plugins.module_utils._cases.store import is_server
+from ansible_collections.aidc.ops.plugins.module_utils._engines import Engine, open_engines
 from ansible_collections.aidc.ops.plugins.module_utils._errors import EngineError
 
 logger = logging.getLogger("aidc.ops.sources")
@@ -35,12 +38,19 @@ class Desk:
 
     def __init__(self, path: str) -> None:
         self.settings: Settings = load_settings(path)
-        self.ledger = Ledger(self.settings.ledger)
+        self.ledger = Ledger(self.settings.ledger, password_file=self.settings.ledger_password_file)
         self._engine: Engine | None = None
 
     def close(self) -> None:
         """Close the ledger."""
         self.ledger.close()
+
+    def cursor_name(self, source: str) -> str:
+        """Return the name under which the reading position of *source* is kept.
+
+        Controllers that share a ledger read from spools and listeners of their own.
+        """
+        return f"{source}@{socket.gethostname()}" if is_server(self.settings.ledger) else source
 
     def take_in(
         self,
@@ -54,22 +64,32 @@ class Desk:
             logger.info("refused (%s): %.200r", reason, detail)
         touched = [*result.new_case_ids, *result.merged_case_ids]
         if touched and self.settings.containment == "in_process":
-            self._contain(touched)
+            self._contain(touched, signals)
         if touched or result.cleared_case_ids:
             return self.ledger.due(time.time())
         return []
 
-    def _contain(self, case_ids: t.Sequence[int]) -> None:
+    def _contain(self, case_ids: t.Sequence[int], signals: t.Sequence[Signal]) -> None:
         try:
             if self._engine is None:
-                self._engine = open_engine(self.settings.engine)
+                self._engine = open_engines(self.settings)
             for case_id, verdict in contain(self.ledger, self.settings, self._engine, case_ids):
                 logger.warning(
                     "case %d: %s", case_id, "contained" if verdict.allowed else f"not contained ({verdict.reason_code})"
                 )
+                if verdict.allowed:
+                    self._note_containment(case_id, signals)
+            for note in self._engine.notes():
+                logger.warning("%s", note)
         except EngineError as exc:
             # The cases are in the ledger and stay due: their playbook takes the node out as its first step.
             logger.error("containment failed, the playbook tries again: %s", exc)
+
+    def _note_containment(self, case_id: int, signals: t.Sequence[Signal]) -> None:
+        node = self.ledger.case(case_id).node
+        seen = [item.observed_at for item in signals if item.node == node and item.recognition and not item.cleared]
+        if seen:
+            health.note_containment(time.time() - min(seen))
 
 
 class RefusalMemory:

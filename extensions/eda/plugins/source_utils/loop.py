@@ -18,6 +18,8 @@ import time
 import typing as t
 
 from ansible_collections.aidc.ops.extensions.eda.plugins.source_utils import health
+from ansible_collections.aidc.ops.extensions.eda.plugins.source_utils.runs import WATCH
+from ansible_collections.aidc.ops.plugins.module_utils._errors import LedgerError
 
 logger = logging.getLogger("aidc.ops.sources")
 
@@ -55,8 +57,9 @@ class Emitter:
     process dies stay due in the ledger and come again with a later tick.
     """
 
-    def __init__(self, queue: Queue) -> None:
+    def __init__(self, queue: Queue, name: str = "source") -> None:
         self._queue = queue
+        self._name = name
         self._waiting: dict[int, None] = {}
         self._wake = asyncio.Event()
 
@@ -64,6 +67,7 @@ class Emitter:
         """Take case numbers to be put into the queue as soon as there is room."""
         self._waiting.update(dict.fromkeys(case_ids))
         if self._waiting:
+            health.note_queue(f"{self._name}_to_rules", len(self._waiting))
             self._wake.set()
 
     async def run(self) -> None:
@@ -73,11 +77,33 @@ class Emitter:
             self._wake.clear()
             case_ids, self._waiting = list(self._waiting), {}
             await self._queue.put({"cases_due": {"case_ids": case_ids}})
+            WATCH.handed_over(case_ids, time.time())
+            health.note_queue(f"{self._name}_to_rules", len(self._waiting))
 
 
-async def run_source(name: str, queue: Queue, make_worker: t.Callable[[], Worker]) -> None:
-    """Do the rounds of a worker until this task is cancelled. A round that fails throws the worker away."""
-    emitter = Emitter(queue)
+_wakes: dict[str, asyncio.Event] = {}
+
+
+def wake(name: str) -> bool:
+    """Let the next round of the source *name* begin soon, whatever its pause; False when no such source runs.
+
+    To be called on the event loop's thread. Any number of calls before that round begins is one call.
+    """
+    event = _wakes.get(name)
+    if event is not None:
+        event.set()
+    return event is not None
+
+
+async def run_source(
+    name: str, queue: Queue, make_worker: t.Callable[[], Worker], wake_gap_seconds: float = 0.0
+) -> None:
+    """Do the rounds of a worker until this task is cancelled. A round that fails throws the worker away.
+
+    However often it is woken, at least *wake_gap_seconds* lie between two rounds.
+    """
+    emitter = Emitter(queue, name)
+    woken = _wakes[name] = asyncio.Event()
     emitting = asyncio.create_task(emitter.run(), name=f"{name} emitter")
     executor = concurrent.futures.ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
     holder = _WorkerHolder(make_worker)
@@ -91,17 +117,36 @@ async def run_source(name: str, queue: Queue, make_worker: t.Callable[[], Worker
                 if failures:
                     logger.warning("%s: works again after %d failed rounds", name, failures)
                 failures = 0
+                health.note_success(name, time.time())
             except Exception as exc:
                 failures += 1
                 health.count_source_error(name)
+                if isinstance(exc, LedgerError):
+                    health.count_ledger_error()
                 pause = min(FIRST_BACK_OFF_SECONDS * 2 ** (failures - 1), LAST_BACK_OFF_SECONDS)
                 logger.error("%s: %s: %s; next try in %.1f s", name, type(exc).__name__, exc, pause)
                 logger.debug("%s: the failure in full", name, exc_info=True)
-            await asyncio.sleep(pause)
+            if failures:
+                await asyncio.sleep(pause)
+            else:
+                await _rest(woken, pause, wake_gap_seconds)
+            # What comes from here on may be too late for the round that begins now, and makes another one.
+            woken.clear()
     finally:
+        if _wakes.get(name) is woken:
+            del _wakes[name]
         emitting.cancel()
         executor.submit(holder.close)
         executor.shutdown(wait=False)
+
+
+async def _rest(woken: asyncio.Event, pause: float, gap: float) -> None:
+    ended = time.monotonic()
+    try:
+        await asyncio.wait_for(woken.wait(), pause)
+    except TimeoutError:
+        return
+    await asyncio.sleep(max(0.0, ended + gap - time.monotonic()))
 
 
 def is_quiescing() -> bool:

@@ -72,7 +72,7 @@ def test_a_crash_before_the_containment_leaves_the_case_due(
 ) -> None:
     controller.log("gpu2")
     source = KernelLog(str(controller.config))
-    monkeypatch.setattr(source._desk, "_contain", lambda _ids: 1 / 0)
+    monkeypatch.setattr(source._desk, "_contain", lambda _ids, _signals: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         source.step()
     source.close()

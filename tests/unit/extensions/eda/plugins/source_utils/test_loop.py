@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.aidc.ops.extensions.eda.plugins.source_utils import health, loop
+from ansible_collections.aidc.ops.plugins.module_utils._errors import LedgerError
 
 
 class Script:
@@ -166,3 +167,55 @@ def test_nothing_is_started_while_the_service_stops(monkeypatch: pytest.MonkeyPa
 def test_heartbeat_interval() -> None:
     heartbeat = loop.Heartbeat(60)
     assert heartbeat.is_due() and not heartbeat.is_due()
+
+
+def test_a_wake_ends_the_pause_and_many_are_one() -> None:
+    class Worker:
+        pause_seconds = 600.0
+        rounds = 0
+
+        def step(self) -> list[int]:
+            type(self).rounds += 1
+            return []
+
+        def close(self) -> None:
+            pass
+
+    async def run() -> None:
+        task = asyncio.create_task(loop.run_source("sleeper", asyncio.Queue(), Worker, 0.2))
+        assert not loop.wake("nobody")
+        for rounds in (1, 2, 3):
+            while Worker.rounds < rounds:
+                await asyncio.sleep(0.005)
+            for _wake in range(20):
+                assert loop.wake("sleeper")
+        await asyncio.sleep(0.05)
+        assert Worker.rounds == 3
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert not loop.wake("sleeper")
+
+    asyncio.run(run())
+
+
+def test_a_wake_does_not_shorten_the_back_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "FIRST_BACK_OFF_SECONDS", 5.0)
+    tries: list[int] = []
+
+    def make() -> t.Any:
+        tries.append(1)
+        raise LedgerError("broken")
+
+    async def run() -> None:
+        task = asyncio.create_task(loop.run_source("failing", asyncio.Queue(), make))
+        while not tries:
+            await asyncio.sleep(0.005)
+        for _wake in range(20):
+            loop.wake("failing")
+            await asyncio.sleep(0.005)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(run())
+    assert len(tries) == 1
+    assert "aidc_remediation_ledger_errors_total 0" not in health.render()
