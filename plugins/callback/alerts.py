@@ -21,8 +21,8 @@ description:
   - A run that matched no host at all raises an alert for the controller itself.
   - Runs with C(--check) do nothing here, and neither do the runs of the remediation loop (environment variable
     E(AIDC_OPS_CASE_RUN) is V(1)), for a failed repair is already recorded in its case.
-  - Errors before the first play (a syntax error, a missing role or playbook) fire no callback at all in Ansible; this
-    plugin cannot see them.
+  - Errors before the first play (a syntax error, a missing role or playbook) and killed runs fire no callback that
+    this plugin could see. Start runs with the command C(aidc-run), which raises C(AnsibleRunNotStarted) for these.
 requirements:
   - enable it in C(callbacks_enabled)
 options:
@@ -39,7 +39,7 @@ options:
   controller_name:
     description:
       - The name of this control node in the C(instance) label of its alerts. C(localhost) is replaced by it.
-      - By default the host name.
+      - By default the host name; in a job of AWX, whose containers have names by chance, the host name of AWX.
     type: str
     env:
       - name: AIDC_OPS_CONTROLLER_NAME
@@ -66,6 +66,65 @@ options:
     ini:
       - section: callback_aidc_ops_alerts
         key: expire_hours
+  token_file:
+    description: File with a bearer token for the Alertmanagers.
+    type: path
+    env:
+      - name: AIDC_OPS_ALERTMANAGER_TOKEN_FILE
+    ini:
+      - section: callback_aidc_ops_alerts
+        key: token_file
+  username:
+    description: Name for basic authentication at the Alertmanagers.
+    type: str
+    env:
+      - name: AIDC_OPS_ALERTMANAGER_USERNAME
+    ini:
+      - section: callback_aidc_ops_alerts
+        key: username
+  password_file:
+    description: File with the password that belongs to O(username).
+    type: path
+    env:
+      - name: AIDC_OPS_ALERTMANAGER_PASSWORD_FILE
+    ini:
+      - section: callback_aidc_ops_alerts
+        key: password_file
+  ca_file:
+    description:
+      - File with the authorities that may have signed the certificate of the Alertmanagers.
+      - Without it those of the machine count.
+    type: path
+    env:
+      - name: AIDC_OPS_ALERTMANAGER_CA_FILE
+    ini:
+      - section: callback_aidc_ops_alerts
+        key: ca_file
+  client_cert:
+    description: File with the certificate to show to the Alertmanagers.
+    type: path
+    env:
+      - name: AIDC_OPS_ALERTMANAGER_CLIENT_CERT
+    ini:
+      - section: callback_aidc_ops_alerts
+        key: client_cert
+  client_key:
+    description: File with the key of O(client_cert), if it is not in the same file.
+    type: path
+    env:
+      - name: AIDC_OPS_ALERTMANAGER_CLIENT_KEY
+    ini:
+      - section: callback_aidc_ops_alerts
+        key: client_key
+notes:
+  - An Alertmanager that does not answer costs the run at most 2 seconds and one warning.
+  - An Alertmanager that restarts may forget alerts, and nothing sends these again. The metrics of
+    P(aidc.ops.metrics#callback) with a rule in Prometheus do not have that weakness.
+seealso:
+  - plugin: aidc.ops.metrics
+    plugin_type: callback
+  - plugin: aidc.ops.audit
+    plugin_type: callback
 """
 
 EXAMPLES = r"""
@@ -78,26 +137,29 @@ EXAMPLES = r"""
 # urls = http://127.0.0.1:9093
 """
 
-import os
-import platform
-import queue
-import threading
 import time
 import typing as t
-from pathlib import PurePath
 
-from ansible import context
-from ansible.plugins.callback import CallbackBase
-
-from ansible_collections.aidc.ops.plugins.plugin_utils._alertmanager import (
-    fetch_alerts,
-    format_time,
-    post_alerts,
+from ansible_collections.aidc.ops.plugins.plugin_utils._run_reports import (
+    BUDGET_SECONDS,
+    RUN_ID,
+    RunReport,
+    Tally,
+    awx_job_url,
+    bounded,
+    cap,
+    controller_name,
+    harmless,
+    is_case_run,
+    is_check_mode,
+    is_whole_run,
 )
+
+if t.TYPE_CHECKING:
+    from ansible_collections.aidc.ops.plugins.plugin_utils._http import Access
 
 ALERT_NAME = "AnsibleRunFailed"
 FAULT_CLASS = "ansible_run_failed"
-BUDGET_SECONDS = 2.0
 TEXT_LIMIT = 300
 MAX_FAILED_HOSTS = 1000
 """More failed hosts than this is one outage, not a thousand cases: the rest is counted in the warning."""
@@ -109,26 +171,6 @@ class Outcome(t.NamedTuple):
     playbook: str
     failed: dict[str, str]
     good: frozenset[str]
-
-
-def cap(text: object, limit: int = TEXT_LIMIT) -> str:
-    """Return the first line of *text* that is not empty, printable and at most *limit* characters long."""
-    for line in str(text).splitlines():
-        line = "".join(c if c.isprintable() else " " for c in line).strip()
-        if line:
-            return line if len(line) <= limit else f"{line[: limit - 1]}…"
-    return ""
-
-
-def playbook_label(path: str) -> str:
-    """Return the name of a playbook: ``aidc.ops.site`` inside a collection, else the file's name without its suffix."""
-    parts = PurePath(path).parts
-    stem = PurePath(path).stem
-    if "ansible_collections" in parts:
-        inside = parts[parts.index("ansible_collections") + 1 :]
-        if len(inside) > 3 and inside[2] == "playbooks":
-            return cap(".".join([inside[0], inside[1], stem]), 128)
-    return cap(stem, 128)
 
 
 def labels(playbook: str, host: str, severity: str) -> dict[str, str]:
@@ -144,12 +186,16 @@ def labels(playbook: str, host: str, severity: str) -> dict[str, str]:
 
 def failure_alerts(outcome: Outcome, severity: str, expire_hours: int, now: float) -> list[dict[str, t.Any]]:
     """Return one alert for each failed host, active from *now* until a good run or *expire_hours*."""
+    from ansible_collections.aidc.ops.plugins.plugin_utils._alertmanager import format_time
+
+    where = {"run": RUN_ID, **({"job_url": awx_job_url()} if awx_job_url() else {})}
     return [
         {
             "labels": labels(outcome.playbook, host, severity),
             "annotations": {
                 "summary": f"The playbook {outcome.playbook} failed on {host}",
                 "description": text,
+                **where,
             },
             "startsAt": format_time(now),
             "endsAt": format_time(now + expire_hours * 3600),
@@ -160,19 +206,27 @@ def failure_alerts(outcome: Outcome, severity: str, expire_hours: int, now: floa
 
 def resolve_alerts(outcome: Outcome, active: t.Iterable[t.Mapping[str, t.Any]], now: float) -> list[dict[str, t.Any]]:
     """Return the *active* alerts of this playbook whose host went well, with their end set to *now*."""
+    from ansible_collections.aidc.ops.plugins.plugin_utils._alertmanager import format_time
+
     resolved = []
     for alert in active:
         found = alert.get("labels") or {}
-        if found.get("playbook") == outcome.playbook and found.get("instance") in outcome.good:
+        mine = (found.get("alertname"), found.get("playbook")) == (ALERT_NAME, outcome.playbook)
+        if mine and found.get("instance") in outcome.good:
             resolved.append({"labels": dict(found), "startsAt": alert.get("startsAt"), "endsAt": format_time(now)})
     return resolved
 
 
-def deliver(urls: t.Sequence[str], outcome: Outcome, severity: str, expire_hours: int, give_up_at: float) -> list[str]:
+def deliver(
+    urls: t.Sequence[str], outcome: Outcome, severity: str, expire_hours: int, give_up_at: float, access: Access
+) -> list[str]:
     """Post what *outcome* says to every URL; return one text for each URL that could not be told.
 
     The time left is shared by the URLs that are left, so that a dead one does not starve the others.
     """
+    # Here and not above: a run that reports nothing should not pay for an HTTP client.
+    from ansible_collections.aidc.ops.plugins.plugin_utils._alertmanager import fetch_alerts, post_alerts
+
     problems = []
     failures = failure_alerts(outcome, severity, expire_hours, time.time())
     matchers = [f'alertname="{ALERT_NAME}"', f'fault_class="{FAULT_CLASS}"']
@@ -184,32 +238,39 @@ def deliver(urls: t.Sequence[str], outcome: Outcome, severity: str, expire_hours
 
         try:
             if failures:
-                post_alerts(url, failures, left())
+                post_alerts(url, failures, left(), access)
             if outcome.good:
-                resolved = resolve_alerts(outcome, fetch_alerts(url, left(), matchers), time.time())
+                # Those that somebody has silenced too: they would come back at the end of the silence.
+                active = fetch_alerts(url, left(), matchers, access, muted=True)
+                resolved = resolve_alerts(outcome, active, time.time())
                 if resolved:
-                    post_alerts(url, resolved, left())
+                    post_alerts(url, resolved, left(), access)
         except Exception as exc:
             problems.append(str(exc))
     return problems
 
 
-class CallbackModule(CallbackBase):
+class CallbackModule(RunReport):
     """Collects the text of failures while the run goes on, and reports once, when its statistics are known."""
 
-    CALLBACK_VERSION = 2.0
-    CALLBACK_TYPE = "notification"
     CALLBACK_NAME = "aidc.ops.alerts"
-    CALLBACK_NEEDS_ENABLED = True
 
     def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
         super().__init__(*args, **kwargs)
-        self._playbook = "unknown"
         self._texts: dict[str, str] = {}
+        self._tally = Tally()
 
+    @harmless
     def v2_playbook_on_start(self, playbook: t.Any) -> None:
         """Remember which playbook runs."""
-        self._playbook = playbook_label(str(getattr(playbook, "_file_name", "unknown")))
+        self.begin(playbook)
+        self._texts = {}
+        self.tell_launcher("start")
+
+    @harmless
+    def v2_playbook_on_play_start(self, play: t.Any) -> None:
+        """Let the launcher know that the run has got as far as its first play."""
+        self.tell_launcher("play")
 
     def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
         """Remember the text. It fires on rescued tasks too: whether the host failed is for the statistics to say."""
@@ -219,72 +280,57 @@ class CallbackModule(CallbackBase):
         """Remember the text."""
         self._remember(result)
 
+    @harmless
     def v2_playbook_on_stats(self, stats: t.Any) -> None:
         """Report the run, within the budget and without ever raising."""
-        try:
-            self._report(stats)
-        except Exception as exc:
-            self._display.warning(f"aidc.ops.alerts: the run was not reported: {cap(exc)}")
+        outcome = self._outcome(self._tally.take(stats))
+        urls = [url for url in self.get_option("urls") if url]
+        silent = is_case_run() or is_check_mode()
+        if urls and not silent:
+            self._send(urls, outcome)
+        if urls or silent:
+            self.tell_launcher("end", failed=bool(outcome.failed))
 
     def _remember(self, result: t.Any) -> None:
         try:
             task = cap(result.task.get_name(), 120)
             # The result of a task with no_log has no msg: core has replaced it by its own sentence.
             text = cap(result.result.get("msg") or result.result.get("censored") or "no message", TEXT_LIMIT - 150)
-            self._texts[str(result.host.get_name())] = cap(f"{task}: {text}")
+            self._texts[str(result.host.get_name())] = cap(f"{task}: {text}", TEXT_LIMIT)
         except Exception as exc:
             self._display.debug(f"aidc.ops.alerts: a failure without a readable text: {exc}")
 
-    def _report(self, stats: t.Any) -> None:
-        if os.environ.get("AIDC_OPS_CASE_RUN") == "1" or context.CLIARGS.get("check"):
-            return
-        urls = [url for url in self.get_option("urls") if url]
-        if not urls:
-            return
-        outcome = self._outcome(stats)
-        self._send(urls, outcome)
-
-    def _outcome(self, stats: t.Any) -> Outcome:
-        controller = self.get_option("controller_name") or platform.node()
+    def _outcome(self, figures: t.Mapping[str, t.Mapping[str, int]]) -> Outcome:
+        controller = controller_name(self.get_option("controller_name"))
         failed: dict[str, str] = {}
         good: set[str] = set()
-        for host in sorted(stats.processed):
+        for host, counts in sorted(figures.items()):
             name = controller if host == "localhost" else host
-            summary = stats.summarize(host)
-            if summary["unreachable"]:
+            if counts["unreachable"]:
                 failed[name] = self._texts.get(host, "the host could not be reached")
-            elif summary["failures"]:
+            elif counts["failures"]:
                 failed[name] = self._texts.get(host, "a task failed")
             else:
                 good.add(name)
-        if not stats.processed:
+        if not figures:
             failed[controller] = "the run matched no host at all"
-        elif controller not in stats.processed:
+        elif controller not in figures:
             # A run that reached hosts ends the alert "matched no host".
             good.add(controller)
-        return Outcome(self._playbook, failed, frozenset(good - set(failed)) if _is_whole_run() else frozenset())
+        return Outcome(self.playbook, failed, frozenset(good - set(failed)) if is_whole_run() else frozenset())
 
     def _send(self, urls: list[str], outcome: Outcome) -> None:
-        """Deliver in a thread and wait for it, at most the budget. As a daemon, a hanging one ends with the process."""
+        from ansible_collections.aidc.ops.plugins.plugin_utils._http import access_from
+
         give_up_at = time.monotonic() + BUDGET_SECONDS
-        problems: queue.Queue[list[str]] = queue.Queue()
         severity, expire_hours = self.get_option("severity"), self.get_option("expire_hours")
-        threading.Thread(
-            target=lambda: problems.put(deliver(urls, outcome, severity, expire_hours, give_up_at)),
-            name="aidc.ops.alerts",
-            daemon=True,
-        ).start()
-        try:
-            texts = problems.get(timeout=BUDGET_SECONDS)
-        except queue.Empty:
-            texts = [f"no answer within {BUDGET_SECONDS:g} s"]
+        access = access_from(self.get_option)
+        texts = bounded(
+            lambda: deliver(urls, outcome, severity, expire_hours, give_up_at, access),
+            BUDGET_SECONDS,
+            self.CALLBACK_NAME,
+        )
         if len(outcome.failed) > MAX_FAILED_HOSTS:
             texts.append(f"{len(outcome.failed) - MAX_FAILED_HOSTS} failed hosts were not reported")
         if texts:
-            self._display.warning(f"aidc.ops.alerts: not every Alertmanager was told: {cap('; '.join(texts))}")
-
-
-def _is_whole_run() -> bool:
-    """Say whether the run did everything that its playbook does."""
-    cli = context.CLIARGS
-    return tuple(cli.get("tags") or ("all",)) == ("all",) and not cli.get("skip_tags") and not cli.get("start_at_task")
+            self.warn(f"not every Alertmanager was told: {'; '.join(texts)}")

@@ -7,44 +7,48 @@
 from __future__ import annotations
 
 import json
-import time
 import typing as t
 import urllib.parse
 from datetime import UTC, datetime
 
-from ansible.module_utils.urls import open_url
+from ansible_collections.aidc.ops.plugins.plugin_utils._http import Access, HttpError, request
 
 MAX_ANSWER_BYTES = 32 * 1024 * 1024
 """10,000 alerts of usual size are 3.4 MiB; ten times that is a broken or hostile server."""
 
-_CHUNK_BYTES = 256 * 1024
+_OPEN = Access()
 
 
 class AlertmanagerError(Exception):
     """An Alertmanager did not answer, or not with what its API promises."""
 
 
-def fetch_alerts(base_url: str, timeout: float, matchers: t.Sequence[str] = ()) -> list[dict[str, t.Any]]:
-    """Return the alerts that are active and neither silenced nor inhibited.
+def fetch_alerts(
+    base_url: str, timeout: float, matchers: t.Sequence[str] = (), access: Access = _OPEN, muted: bool = False
+) -> list[dict[str, t.Any]]:
+    """Return the alerts that are active; those that are silenced or inhibited only with *muted*.
 
     *matchers* are in Alertmanager's own form, such as ``alertname="AnsibleRunFailed"``; *timeout* is in seconds.
     """
-    query = [("active", "true"), ("silenced", "false"), ("inhibited", "false"), ("unprocessed", "true")]
+    also = str(muted).lower()
+    query = [("active", "true"), ("silenced", also), ("inhibited", also), ("unprocessed", "true")]
     query += [("filter", matcher) for matcher in matchers]
-    answer = _call("GET", f"{_api(base_url)}/alerts?{urllib.parse.urlencode(query)}", None, timeout)
+    answer = _call("GET", f"{_api(base_url)}/alerts?{urllib.parse.urlencode(query)}", None, timeout, access)
     if not isinstance(answer, list):
         raise AlertmanagerError(f"{base_url}: the answer is not a list of alerts")
     return answer
 
 
-def post_alerts(base_url: str, alerts: t.Sequence[t.Mapping[str, t.Any]], timeout: float) -> None:
+def post_alerts(
+    base_url: str, alerts: t.Sequence[t.Mapping[str, t.Any]], timeout: float, access: Access = _OPEN
+) -> None:
     """Hand *alerts* to the Alertmanager at *base_url*."""
-    _call("POST", f"{_api(base_url)}/alerts", json.dumps(list(alerts)).encode(), timeout)
+    _call("POST", f"{_api(base_url)}/alerts", json.dumps(list(alerts)).encode(), timeout, access)
 
 
-def fetch_start_time(base_url: str, timeout: float) -> float:
+def fetch_start_time(base_url: str, timeout: float, access: Access = _OPEN) -> float:
     """Return when this Alertmanager started, in seconds since the epoch: it forgets all alerts when it restarts."""
-    answer = _call("GET", f"{_api(base_url)}/status", None, timeout)
+    answer = _call("GET", f"{_api(base_url)}/status", None, timeout, access)
     try:
         return parse_time(answer["uptime"])
     except (KeyError, TypeError, ValueError) as exc:
@@ -73,31 +77,12 @@ def _api(base_url: str) -> str:
     return f"{base_url.rstrip('/')}/api/v2"
 
 
-def _call(method: str, url: str, body: bytes | None, timeout: float) -> t.Any:
+def _call(method: str, url: str, body: bytes | None, timeout: float, access: Access) -> t.Any:
     """Return the decoded JSON answer, or None for an empty one."""
-    # A socket's timeout starts again with each read, so the whole answer is measured too.
-    give_up_at = time.monotonic() + timeout
-    # The error names no query: it is long and says nothing a reader needs.
-    name = url.partition("?")[0]
     try:
-        answer = open_url(
-            url,
-            method=method,
-            data=body,
-            headers={"Content-Type": "application/json"},
-            timeout=timeout,
-            use_proxy=False,
-        )
-        content = b""
-        while chunk := answer.read(_CHUNK_BYTES):
-            content += chunk
-            if len(content) > MAX_ANSWER_BYTES:
-                raise AlertmanagerError(f"{name}: the answer is larger than {MAX_ANSWER_BYTES} bytes")
-            if time.monotonic() > give_up_at:
-                raise AlertmanagerError(f"{name}: no complete answer within {timeout:g} s")
+        content = request(method, url, body, timeout, access, max_bytes=MAX_ANSWER_BYTES)
         return json.loads(content) if content.strip() else None
-    except AlertmanagerError:
-        raise
-    except Exception as exc:
-        # open_url raises ssl, socket, http.client and urllib errors, and its own: all of them mean "no answer".
-        raise AlertmanagerError(f"{name}: {type(exc).__name__}: {exc}") from exc
+    except HttpError as exc:
+        raise AlertmanagerError(str(exc)) from exc
+    except (ValueError, RecursionError) as exc:
+        raise AlertmanagerError(f"{url.partition('?')[0]}: the answer is no JSON: {exc}") from exc
