@@ -31,7 +31,9 @@ def test_every_target_is_up_under_the_name_of_its_node() -> None:
 
 def test_the_rules_are_loaded_and_healthy() -> None:
     groups = {group["name"]: group["rules"] for group in prometheus("rules")["groups"]}
-    assert set(groups) == {"aidc_gpu", "aidc_gpu_counts", "aidc_gpu_records", "aidc_monitoring"}
+    faults = {f"aidc_faults_{kind}" for kind in ("bmc", "host", "link", "monitoring", "network", "storage")}
+    counts = {"aidc_gpu_counts", "aidc_gpu_records"}
+    assert set(groups) == {"aidc_faults", "aidc_gpu", "aidc_monitoring"} | counts | faults
     wait_for(
         lambda: all(rule["health"] == "ok" for group in prometheus("rules")["groups"] for rule in group["rules"]),
         # The group that takes counts from hardware records is evaluated once a minute.

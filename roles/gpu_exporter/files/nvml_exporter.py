@@ -67,6 +67,7 @@ class Snapshot:
     """One collection: what was read, which GPUs did not answer in time, and whether NVML itself answered."""
 
     nvml_up: bool = False
+    version_mismatch: bool = False
     stale: bool = False
     driver_version: str = ""
     readings: list[Reading] = field(default_factory=list)
@@ -140,6 +141,7 @@ def _read_pcie(nvml: Any, gpu: Any) -> dict[str, float]:
     return {
         "DCGM_FI_DEV_PCIE_LINK_GEN": nvml.nvmlDeviceGetCurrPcieLinkGeneration(gpu),
         "DCGM_FI_DEV_PCIE_LINK_WIDTH": nvml.nvmlDeviceGetCurrPcieLinkWidth(gpu),
+        "DCGM_FI_DEV_PCIE_MAX_LINK_WIDTH": nvml.nvmlDeviceGetMaxPcieLinkWidth(gpu),
     }
 
 
@@ -148,7 +150,22 @@ def _read_pcie_replays(nvml: Any, gpu: Any) -> dict[str, float]:
 
 
 def _read_clock_event_reasons(nvml: Any, gpu: Any) -> dict[str, float]:
-    return {"DCGM_FI_DEV_CLOCKS_EVENT_REASONS": nvml.nvmlDeviceGetCurrentClocksEventReasons(gpu)}
+    reasons = nvml.nvmlDeviceGetCurrentClocksEventReasons(gpu)
+    hot = nvml.nvmlClocksThrottleReasonHwThermalSlowdown | nvml.nvmlClocksThrottleReasonSwThermalSlowdown
+    return {"DCGM_FI_DEV_CLOCKS_EVENT_REASONS": reasons, "aidc_gpu_thermal_slowdown": float(bool(reasons & hot))}
+
+
+def _read_nvlinks(nvml: Any, gpu: Any) -> dict[str, float]:
+    active = 0
+    for link in range(nvml.NVML_NVLINK_MAX_LINKS):
+        try:
+            active += nvml.nvmlDeviceGetNvLinkState(gpu, link) == nvml.NVML_FEATURE_ENABLED
+        except nvml.NVMLError as error:
+            # The GPU has fewer links than any GPU may have; the first one tells whether it has any.
+            if link == 0 or _is_lost(nvml, error):
+                raise
+            break
+    return {"aidc_gpu_nvlinks_active": active}
 
 
 def _read_recovery_action(nvml: Any, gpu: Any) -> dict[str, float]:
@@ -171,6 +188,7 @@ READERS: tuple[Callable[[Any, Any], dict[str, float]], ...] = (
     _read_pcie,
     _read_pcie_replays,
     _read_clock_event_reasons,
+    _read_nvlinks,
     _read_recovery_action,
 )
 
@@ -198,8 +216,11 @@ METRICS: dict[str, tuple[str, bool]] = {
     "DCGM_FI_DEV_ROW_REMAP_FAILURE": ("1 when a row could not be remapped.", False),
     "DCGM_FI_DEV_PCIE_LINK_GEN": ("PCIe generation in use.", False),
     "DCGM_FI_DEV_PCIE_LINK_WIDTH": ("PCIe lanes in use.", False),
+    "DCGM_FI_DEV_PCIE_MAX_LINK_WIDTH": ("PCIe lanes that GPU and slot could use.", False),
     "DCGM_FI_DEV_PCIE_REPLAY_COUNTER": ("PCIe transfers that had to be repeated.", True),
     "DCGM_FI_DEV_CLOCKS_EVENT_REASONS": ("Bit mask of what holds the clocks down.", False),
+    "aidc_gpu_thermal_slowdown": ("1 while heat holds the clocks down.", False),
+    "aidc_gpu_nvlinks_active": ("NVLinks that are up.", False),
     "aidc_gpu_recovery_action": ("Repair the driver asks for (0 none, 1 reset, 2 reboot, 3, 4 drain).", False),
 }
 
@@ -301,6 +322,7 @@ class GpuReader:
         self._timeout = timeout
         self._initialised = False
         self._driver_version = ""
+        self._version_mismatch = False
         self._head = SingleFlight(self._read_head, "driver version and GPU count")
         self._flights: dict[int, SingleFlight] = {}
         self._by_index: dict[int, Identity] = {}
@@ -312,7 +334,11 @@ class GpuReader:
         deadline = time.monotonic() + self._timeout
         head = self._head.start()
         in_time = head.done.wait(self._timeout)
-        snapshot = Snapshot(nvml_up=in_time and head.result is not None, driver_version=self._driver_version)
+        snapshot = Snapshot(
+            nvml_up=in_time and head.result is not None,
+            version_mismatch=in_time and self._version_mismatch,
+            driver_version=self._driver_version,
+        )
         if not in_time:
             snapshot.stale = True
             with self._lock:
@@ -371,8 +397,10 @@ class GpuReader:
                 self._initialised = True
                 log.info("NVML is open")
             self._driver_version = _text(nvml.nvmlSystemGetDriverVersion())
+            self._version_mismatch = False
             return int(nvml.nvmlDeviceGetCount())
         except nvml.NVMLError as error:
+            self._version_mismatch = error.value == nvml.NVML_ERROR_LIB_RM_VERSION_MISMATCH
             log.warning("NVML does not answer: %s", error)
             if self._initialised:
                 self._initialised = False
@@ -536,6 +564,8 @@ class GpuCollector:
         yield from self._states(snapshot)
         yield from self._xids(snapshot)
         yield _single("aidc_nvml_up", "1 when NVML answered.", float(snapshot.nvml_up))
+        mismatch = float(snapshot.version_mismatch)
+        yield _single("aidc_nvml_version_mismatch", "1 when library and loaded driver are of two versions.", mismatch)
         yield _single("aidc_gpu_exporter_stale", "1 when something did not answer within the bound.", snapshot.stale)
         yield _single("aidc_gpu_exporter_xid_listener_up", "1 while XID events are being heard.", self._listener.up)
         yield _single("aidc_gpu_exporter_collect_duration_seconds", "Time the last collection took.", duration)
