@@ -12,9 +12,9 @@ export PATH := $(CURDIR)/$(VENV):$(PATH):/usr/sbin:/sbin
 CHECKS := $(VENV)/python tools/checks.py
 
 SCENARIOS := $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml))
-SINGLE := link yamllint ruff mypy catalogue changelog reuse role-specs unit frame lint docs sanity integration build rulebook gpusim-consumers playbooks bmc prometheus
+SINGLE := link yamllint ruff mypy catalogue changelog reuse role-specs unit frame lint docs sanity integration build rulebook gpusim-consumers histories ledger callbacks slurm kubernetes playbooks bmc prometheus
 
-.PHONY: help setup venv demo demo-down test test-fast molecule bench role-docs release clean $(SINGLE) $(addprefix molecule-,$(SCENARIOS))
+.PHONY: help setup venv demo demo-down test test-fast test-kubernetes molecule bench role-docs release clean $(SINGLE) $(addprefix molecule-,$(SCENARIOS))
 
 help: ## This list
 	@echo "Usage: make TARGET"
@@ -54,6 +54,8 @@ molecule: setup ## Every molecule scenario, two at a time
 
 $(addprefix molecule-,$(SCENARIOS)): setup
 	@$(CHECKS) --live $@
+
+test-kubernetes: kubernetes ## The engine Kubernetes on a real API server (builds it once, about ten minutes)
 
 bench: setup ## Measure: kernel line to drained node (needs the running demo)
 	@$(VENV)/python benchmarks/kernel_line_to_drain.py

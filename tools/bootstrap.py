@@ -135,6 +135,11 @@ def system_needs(cgroup_v2: bool, root: bool) -> list[Need]:
         Need(("openssl",), "certificates of the simulated BMCs", ("openssl",)),
         Need(("ipmitool",), "asks BMCs through IPMI", ("ipmitool",)),
         Need(("openipmi",), "simulates a BMC with IPMI", ("ipmi_sim",)),
+        Need(
+            ("postgresql",),
+            "a server for the tests of the ledger on PostgreSQL",
+            files=tuple(f"/usr/lib/postgresql/{version}/bin/initdb" for version in range(14, 20)),
+        ),
     ]
     if not cgroup_v2:
         needs.append(

@@ -42,7 +42,8 @@ CHECKS: tuple[Check, ...] = (
     Check(
         "catalogue",
         "the compiled fault catalogue and record schema are what their sources give",
-        "python tools/compile_catalogue.py --check && python tools/compile_record.py --check",
+        "python tools/compile_catalogue.py --check && python tools/catalogue_page.py --check"
+        " && python tools/compile_record.py --check",
     ),
     Check(
         "changelog",
@@ -115,6 +116,42 @@ CHECKS: tuple[Check, ...] = (
         group="slow",
         needs=("gcc", "make"),
         limit=900,
+    ),
+    Check(
+        "histories",
+        "10,000 random histories of faults, deaths and clocks against the rules of the gate",
+        "python -m pytest tests/histories --quiet --numprocesses=2",
+        group="slow",
+        limit=1200,
+    ),
+    Check(
+        "ledger",
+        "the ledger on a real PostgreSQL, with two controllers",
+        "python -m pytest tests/ledger --quiet",
+        group="slow",
+        limit=900,
+    ),
+    Check(
+        "callbacks",
+        "callbacks and launcher in real runs, AWX's arguments",
+        "python -m pytest tests/callbacks tests/awx --quiet",
+        group="slow",
+        needs=("ansible-playbook",),
+        limit=900,
+    ),
+    Check(
+        "slurm",
+        "the engine Slurm on a real controller with 24 node daemons",
+        "python -m pytest tests/slurm --quiet",
+        group="slow",
+        limit=900,
+    ),
+    Check(
+        "kubernetes",
+        "the engine Kubernetes on a real API server (built once, from Debian's source)",
+        "python tools/kubernetes_build.py && python -m pytest tests/kubernetes --quiet",
+        group="slow",
+        limit=3600,
     ),
     Check(
         "playbooks",

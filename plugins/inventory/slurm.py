@@ -76,7 +76,7 @@ options:
     type: int
     default: 30
 seealso:
-  - module: aidc.ops.slurm_node
+  - module: aidc.ops.engine_node
 """
 
 EXAMPLES = r"""

@@ -53,7 +53,7 @@ def test_the_callback_is_enabled_for_runs_by_hand(lab: Lab) -> None:
         "/opt/aidc_ops/venv/bin/ansible-config dump --config /etc/aidc_ops/ansible.cfg --only-changed --format json"
     )
     settings = {item["name"]: item["value"] for item in json.loads(lab.ctl.check_output(command)) if "name" in item}
-    assert settings["CALLBACKS_ENABLED"] == ["aidc.ops.alerts"]
+    assert settings["CALLBACKS_ENABLED"] == ["aidc.ops.alerts", "aidc.ops.metrics", "aidc.ops.audit"]
 
 
 def test_the_sources_beat_and_the_metrics_say_so(lab: Lab) -> None:
