@@ -40,7 +40,7 @@ demo: setup ## Bring the lab up, break GPUs, watch the loop heal them (a few min
 demo-down: ## Remove everything the demo made
 	@$(VENV)/python tools/demo.py down
 
-test: setup ## Every check, with one table at the end (under half an hour)
+test: setup ## Every check, with one table at the end (about an hour on two cores)
 	@$(CHECKS) all
 
 test-fast: venv ## The checks one runs while working (about a minute)
