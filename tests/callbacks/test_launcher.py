@@ -83,6 +83,12 @@ def test_a_playbook_by_its_full_name() -> None:
     assert aidc_run.label_of("a.b.yml") == "a.b"
 
 
+def hear_signals() -> None:
+    """A job in the background, or one under nohup, inherits signals as ignored, and then no shell can catch them."""
+    for number in (signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
+
+
 class Launcher:
     """Runs the launcher as a process of its own, with a shell script in place of ansible-playbook."""
 
@@ -111,8 +117,7 @@ class Launcher:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
-            # A job in the background inherits it as ignored, and then no shell can catch it.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            preexec_fn=hear_signals,
         )
         self.processes.append(process)
         return process
