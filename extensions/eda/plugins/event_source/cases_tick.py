@@ -53,6 +53,7 @@ logger = logging.getLogger("aidc.ops.cases_tick")
 NAME = "cases_tick"
 METRICS_SECONDS = 5.0
 START_SECONDS = 20.0
+DAY_SECONDS = 86400.0
 
 
 class Tick:
@@ -63,12 +64,15 @@ class Tick:
         self._start_seconds = start_seconds
         self.pause_seconds = self._desk.settings.tick_seconds
         self._metrics = Heartbeat(METRICS_SECONDS)
+        self._retention = Heartbeat(DAY_SECONDS)
         self._metrics_problem = ""
 
     def step(self) -> list[int]:
-        """Free dead leases, write the metrics, return the due cases."""
+        """Free dead leases, forget what is old, write the metrics, return the due cases."""
         for case_id in self._desk.ledger.reclaim_dead(is_alive):
             logger.warning("case %d: the run that worked on it is gone; the case is free again", case_id)
+        if self._retention.is_due():
+            self._desk.ledger.prune(time.time() - self._desk.settings.retention_days * DAY_SECONDS)
         # A run that did not start is told at once: an alert waits for the file.
         if self._look_for_runs() or self._metrics.is_due():
             self._write_metrics()

@@ -73,3 +73,22 @@ def test_the_metrics_are_written(controller: Controller) -> None:
 def test_metrics_that_cannot_be_written_stop_nothing(tmp_path: Path) -> None:
     controller = Controller(tmp_path, metrics_file=str(tmp_path / "none" / "such.prom"))
     assert Tick(str(controller.config)).step() == []
+
+
+def test_closed_cases_lose_their_history_after_the_retention(
+    controller: Controller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    controller.ledger().cancel(1, "a person")
+    days = Tick(str(controller.config))._desk.settings.retention_days
+    pass_time(monkeypatch, (days - 1) * 86400)
+    Tick(str(controller.config)).step()
+    assert controller.ledger().timeline(1)
+    pass_time(monkeypatch, (days + 1) * 86400)
+    Tick(str(controller.config)).step()
+    assert controller.ledger().timeline(1) == []
+
+
+def test_an_open_case_keeps_its_history(controller: Controller, monkeypatch: pytest.MonkeyPatch) -> None:
+    pass_time(monkeypatch, 5000 * 86400)
+    Tick(str(controller.config)).step()
+    assert controller.ledger().timeline(1)
