@@ -9,18 +9,20 @@ too: nothing is skipped, so a table without failures means that everything ran.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 POLL_SECONDS = 0.1
 GRACE_SECONDS = 10.0
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True)
@@ -123,14 +125,16 @@ class Runner:
                 return
             if check.lock is not None and check.lock in {job.check.lock for job in self._jobs}:
                 continue
-            waiting.remove(check)
             missing = [name for name in check.needs if shutil.which(name, path=self.env.get("PATH")) is None]
             if missing:
+                waiting.remove(check)
                 reason = f"not installed: {', '.join(missing)} (make setup)"
                 self._log(check).write_text(reason + "\n", encoding="utf-8")
                 self._record(Result(check, False, 0.0, reason, self._log(check)))
                 continue
-            self._jobs.append(self._start(check))
+            with _interrupts_held_back():
+                self._jobs.append(self._start(check))
+                waiting.remove(check)
             self.progress.started(check)
 
     def _start(self, check: Check) -> _Job:
@@ -203,9 +207,20 @@ class Runner:
             )
 
 
+@contextlib.contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """An interruption between a start and its entry in the list would leave a check running, and out of the table."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, INTERRUPTS)
+
+
 def _heed_interrupts() -> None:
     """A shell's background job ignores SIGINT, and so would all that it starts; a check has to be stoppable."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, INTERRUPTS)
 
 
 def _signal_group(job: _Job, number: signal.Signals) -> None:
