@@ -61,7 +61,8 @@ CHECKS: tuple[Check, ...] = (
     Check(
         "unit",
         "unit tests of plugins, event code and roles",
-        "python -m pytest tests/unit --ignore=tests/unit/frame --quiet --numprocesses=4 --durations=10 -rfEs",
+        "python -m pytest tests/unit --ignore=tests/unit/frame -m 'not slow' --quiet --numprocesses=4"
+        " --durations=10 -rfEs",
     ),
     Check(
         "frame",
@@ -97,6 +98,12 @@ CHECKS: tuple[Check, ...] = (
         group="slow",
         limit=1800,
         lock="ansible-test",
+    ),
+    Check(
+        "unit-slow",
+        "unit tests that play very many cases or wait for what hangs",
+        "python -m pytest tests/unit --ignore=tests/unit/frame -m slow --quiet --numprocesses=4 --durations=10 -rfEs",
+        group="slow",
     ),
     Check(
         "build", "build the artifact and import it as Galaxy would", "python tools/build_and_import.py", group="slow"
@@ -224,6 +231,9 @@ def environment(root: Path, given: Mapping[str, str]) -> dict[str, str]:
     env["ANSIBLE_CONFIG"] = str(root / "ansible.cfg")
     env["ANSIBLE_COLLECTIONS_PATH"] = str(root / ".ansible" / "collections")
     env["PYTHONUNBUFFERED"] = "1"
+    # Thousands of test files are compiled once and not by every process of every check.
+    env["PYTHONPYCACHEPREFIX"] = str(root / ".cache" / "pycache")
+    env.pop("PYTHONDONTWRITEBYTECODE", None)
     env["NO_COLOR"] = "1"
     env.pop("FORCE_COLOR", None)
     env.pop("PYTHONPATH", None)

@@ -158,7 +158,8 @@ class Reception:
                 return Answer(429, "", "full")
             loop.wake(NAME)
             try:
-                in_ledger = await asyncio.wait_for(recorded, RECORD_SECONDS)
+                async with asyncio.timeout(RECORD_SECONDS):
+                    in_ledger = await recorded
             except TimeoutError:
                 in_ledger = False
             if not in_ledger:

@@ -143,7 +143,9 @@ async def run_source(
 async def _rest(woken: asyncio.Event, pause: float, gap: float) -> None:
     ended = time.monotonic()
     try:
-        await asyncio.wait_for(woken.wait(), pause)
+        # asyncio.wait_for of Python 3.11 forgets a cancellation that comes together with what it waits for.
+        async with asyncio.timeout(pause):
+            await woken.wait()
     except TimeoutError:
         return
     await asyncio.sleep(max(0.0, ended + gap - time.monotonic()))

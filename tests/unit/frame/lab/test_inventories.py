@@ -69,4 +69,5 @@ def test_the_example_does_not_act_by_itself() -> None:
 
 def test_the_lab_acts() -> None:
     modes = load("lab")["_meta"]["hostvars"]["ctl"]["remediation_controller_gate"]["modes"]
-    assert set(modes.values()) == {"act"}
+    # Repairing a file system can lose data: a person says yes.
+    assert {action for action, mode in modes.items() if mode != "act"} == {"fsck"}

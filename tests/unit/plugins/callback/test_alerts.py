@@ -281,6 +281,7 @@ def play(tmp_path: Path) -> t.Callable[..., subprocess.CompletedProcess[str]]:
     return run
 
 
+@pytest.mark.slow
 def test_a_real_run_raises_and_resolves(
     fake: FakeAlertmanager, play: t.Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:

@@ -23,6 +23,8 @@ from ansible_collections.aidc.ops.plugins.module_utils._cases.model import SOURC
 from ansible_collections.aidc.ops.tests.fakes.alertmanager import FakeAlertmanager, alert, when
 from ansible_collections.aidc.ops.tests.fakes.controller import Controller
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = "{{ lookup('ansible.builtin.pipe', 'touch /tmp/x') }}"
 WIDE = {"storm_nodes": 10_000, "out_percent": 100, "out_max": 10_000, "per_rack": 10_000}
 

@@ -24,6 +24,8 @@ from ansible_collections.aidc.ops.plugins.module_utils._engines import EngineNod
 from ansible_collections.aidc.ops.plugins.module_utils._faults import Recognition
 from ansible_collections.aidc.ops.tests.unit.plugins.module_utils._cases.case_site import START, make_settings
 
+pytestmark = pytest.mark.slow
+
 DESTRUCTIVE = ("reset", "reboot", "restart_service")
 
 

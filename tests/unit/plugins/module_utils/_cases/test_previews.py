@@ -11,6 +11,8 @@ from ansible_collections.aidc.ops.plugins.module_utils._cases.workflow import pr
 from ansible_collections.aidc.ops.plugins.module_utils._faults import ACTIONS, CLASSES, Recognition
 from ansible_collections.aidc.ops.tests.unit.plugins.module_utils._cases.case_site import Clock, Site
 
+pytestmark = pytest.mark.slow
+
 ASKED = [(name, action) for name, fault in CLASSES.items() if fault.workflow for action in ACTIONS if action != "none"]
 DEVICES = {"gpu": "gpu:0000:1b:00", "nvswitch": "nvswitch:0000:c3:00", "": "node"}
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -16,6 +17,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from ansible_collections.aidc.ops.plugins.module_utils._cases.contain import contain
 from ansible_collections.aidc.ops.plugins.module_utils._cases.model import Signal
 from ansible_collections.aidc.ops.tests.unit.plugins.module_utils._cases.case_site import BOOT, MEMORY, Clock, Site
+
+pytestmark = pytest.mark.slow
 
 NODES = [f"gpu{number}" for number in range(1, 7)]
 FAULTS = ["gpu_fell_off_bus", "gpu_row_remap_failure", "gpu_ecc_uncorrectable", "gpu_count_low", "ansible_run_failed"]

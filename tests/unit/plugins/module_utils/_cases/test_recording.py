@@ -285,6 +285,7 @@ def test_a_device_that_repeats_itself_does_not_fill_the_ledger(site: Site) -> No
     assert len(site.ledger.timeline(1)) < 110
 
 
+@pytest.mark.slow
 def test_ten_thousand_signals_in_one_batch(tmp_path: Path, clock: Clock) -> None:
     site = Site(tmp_path, clock, nodes=1000)
     signals = [site.line(f"gpu{number % 1000 + 1}") for number in range(10000)]

@@ -72,6 +72,7 @@ def steps(case: dict[str, Any]) -> list[str]:
     return [item["step"] for item in case["steps"]]
 
 
+@pytest.mark.slow
 def test_a_healthy_day_of_a_hundred_nodes_takes_no_node_out(site: Site) -> None:
     """The benign corpus on every node: fewer than 1 false drain in 1,000 node-days is the goal; there is none."""
     files = [*sorted(FIXTURES.glob("ordinary_*.txt")), FIXTURES / "near_misses.txt"]

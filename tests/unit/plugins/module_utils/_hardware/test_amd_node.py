@@ -117,6 +117,7 @@ def test_with_the_library(monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
     assert (second["uuid"], second["memory_total_bytes"]) == ("GPU-af54e92b0a5d5726", 206141652992)
 
 
+@pytest.mark.slow
 def test_a_gpu_that_hangs_costs_only_itself(monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
     monkeypatch.setitem(sys.modules, "amdsmi", Smi("0000:05:00.0", "0000:26:00.0", hang="0"))
     begin = time.monotonic()

@@ -84,6 +84,7 @@ def test_everything_comes_together() -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "message"),
     [
@@ -110,6 +111,7 @@ def test_one_source_that_fails_costs_its_own_parts(
     assert record["topology"]["rack"] == "r07"
 
 
+@pytest.mark.slow
 def test_all_sources_hang_together_and_cost_one_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(collecting, "_GRACE_SECONDS", 2)
     started = time.monotonic()

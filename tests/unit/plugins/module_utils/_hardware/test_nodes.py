@@ -70,6 +70,7 @@ def test_without_a_tree_every_part_says_so(tmp_path: Any) -> None:
     assert messages(answer, "nics") == [(None, f"there is no {tmp_path}/sys/class to read")]
 
 
+@pytest.mark.slow
 def test_part_that_hangs_or_breaks_hides_nothing_else(
     recorded: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -108,6 +109,7 @@ def test_reports_of_a_reader_are_problems(recorded: Callable[[str], str], monkey
     assert answer["problems"] == [{"part": "nvswitches", "device": "0000:05:00.0", "message": "it smokes"}]
 
 
+@pytest.mark.slow
 def test_dead_mounts_cost_one_timeout_together(
     mounts: Callable[..., None], monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
@@ -130,6 +132,7 @@ def test_dead_mounts_cost_one_timeout_together(
     assert ("/dead1/again", "no answer within 1.5 seconds") in messages(answer, "filesystems")
 
 
+@pytest.mark.slow
 def test_real_statvfs_that_sleeps_is_left_behind(
     mounts: Callable[..., None], monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
@@ -158,6 +161,7 @@ def test_errors_of_mounts_are_problems_and_files_are_left_out(mounts: Callable[.
     assert messages(answer, "filesystems") == [(str(tmp_path / "gone"), "No such file or directory")]
 
 
+@pytest.mark.slow
 def test_adapter_that_hangs_keeps_what_the_kernel_knows(
     recorded: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -169,6 +173,7 @@ def test_adapter_that_hangs_keeps_what_the_kernel_knows(
     assert messages(answer, "nics") == [("eth0", "no answer within 1.5 seconds")]
 
 
+@pytest.mark.slow
 def test_port_that_hangs_is_named(recorded: Callable[[str], str], monkeypatch: pytest.MonkeyPatch) -> None:
     real = nodes.ask_port
 

@@ -124,6 +124,7 @@ def tree(root: Path, gpus: int) -> str:
     return str(root)
 
 
+@pytest.mark.slow
 def test_a_gpu_that_hangs_costs_only_itself(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     use(monkeypatch, Library(4, hang="1"))
     begin = time.monotonic()
@@ -142,6 +143,7 @@ def test_a_gpu_that_hangs_costs_only_itself(monkeypatch: pytest.MonkeyPatch, tmp
     assert answer["available"] is True
 
 
+@pytest.mark.slow
 def test_gpus_that_hang_do_not_add_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Seven of eight hang before they say where they are; the driver's tree still knows all addresses."""
     use(monkeypatch, Library(8, hang="0234567", where="nvmlDeviceGetHandleByIndex"))
@@ -161,6 +163,7 @@ def test_a_reader_that_dies_costs_only_the_gpu_it_was_at(monkeypatch: pytest.Mon
     assert answer["gpus"][1]["error"] == "the reading process died while reading GPU 1"
 
 
+@pytest.mark.slow
 def test_a_slow_driver_is_no_hanging_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """What does not fit into the first half of the time is asked at once in the second."""
 

@@ -101,6 +101,7 @@ def test_nothing_there_and_nobody_could_ask_stay_different() -> None:
     assert (built["gpus"], built["fans"]) == ([], None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", SCHEMA["properties"])
 def test_one_wrong_value_is_found_by_both_and_never_built(part: str) -> None:
     for path, value in corruptions(part):
@@ -140,6 +141,7 @@ def test_what_is_no_record_at_all(value: Any) -> None:
     assert record.check(value) and not VALIDATOR.is_valid(value)
 
 
+@pytest.mark.slow
 @given(
     st.sampled_from(PLACES),
     st.recursive(

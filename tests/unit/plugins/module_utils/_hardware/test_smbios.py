@@ -133,5 +133,6 @@ def test_rubbish_ends() -> None:
             pass
 
 
+@pytest.mark.slow
 def test_huge_table_is_read_fast() -> None:
     assert len(smbios.dimms(GOOD * 8000 + END)) == 8000

@@ -219,3 +219,25 @@ def test_a_wake_does_not_shorten_the_back_off(monkeypatch: pytest.MonkeyPatch) -
     asyncio.run(run())
     assert len(tries) == 1
     assert "aidc_remediation_ledger_errors_total 0" not in health.render()
+
+
+@pytest.mark.parametrize("turns", range(6))
+def test_a_source_that_is_woken_and_cancelled_at_once_ends(turns: int) -> None:
+    # At every turn of the event loop between the wake and the next round.
+    async def run() -> None:
+        done, log = threading.Event(), []
+        script = Script([], done, log)
+        script.pause_seconds = 60.0
+        script.step = lambda: done.set() or []  # type: ignore[method-assign, func-returns-value]
+        task = asyncio.create_task(loop.run_source("test_source", asyncio.Queue(), lambda: script, 60.0))
+        while not done.is_set():
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(0.02)
+        assert loop.wake("test_source")
+        for _turn in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        ended, _running = await asyncio.wait([task], timeout=5)
+        assert ended and task.cancelled()
+
+    asyncio.run(run())
