@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +17,11 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "tools"))
 
-from demo_lab import SCENARIO, Lab
+from bmcsim.certificates import make_certificate
+from bmcsim.model import Bmc
+from bmcsim.server import Place, Simulator
+from containers import container
+from demo_lab import SCENARIO, SITE, Lab
 from demo_progress import Progress
 from demo_story import Story
 
@@ -85,3 +90,40 @@ def healthy(loop: Loop) -> Loop:
     loop.story.reset()
     loop.story.wait("The lab is healthy", 120, loop.story.problems, "podman exec aidc-lab-ctl systemctl --failed")
     return loop
+
+
+@pytest.fixture(scope="session")
+def bmc(healthy: Loop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bmc]:
+    """A BMC of the node gpu2, on this host, that the loop knows. Its switch of the power is that of the container."""
+    lab, node, slot = healthy.lab, "gpu2", "2"
+    network = json.loads(lab.host.run("podman", "network", "inspect", f"aidc-{SCENARIO}"))[0]
+    address = network["subnets"][0]["gateway"]
+    folder = tmp_path_factory.mktemp("bmc")
+    certificate, key = make_certificate(folder, [address])
+
+    def switch(_bmc: Bmc, kind: str) -> None:
+        def power_off_and_on() -> None:
+            lab.host.run("podman", "kill", container(SCENARIO, node))
+            # What a GPU needs that is broken for good: the simulator knows no fault that only a cold start heals.
+            lab.host.run("podman", "start", container(SCENARIO, node))
+            lab.exec(node, "gpusim", "replace", "--gpu", slot)
+
+        if kind in ("PowerCycle", "ForceRestart"):
+            threading.Thread(target=power_off_and_on).start()
+
+    board = Bmc(node, on_reset=switch)
+    place = Place(board, address, 0)
+    with Simulator([place], str(certificate), str(key)):
+        known = f"""\
+aidc_ops_bmc_address: {address}
+aidc_ops_bmc_port: {place.port}
+aidc_ops_bmc_username: {board.username}
+aidc_ops_bmc_password: {board.password}
+aidc_ops_bmc_protocol: redfish
+aidc_ops_bmc_ca_path: {SITE}/bmc.crt
+"""
+        lab.exec("ctl", "mkdir", "-p", f"{SITE}/inventory/host_vars")
+        lab.exec("ctl", "tee", f"{SITE}/bmc.crt", stdin=certificate.read_text())
+        lab.exec("ctl", "tee", f"{SITE}/inventory/host_vars/{node}.yml", stdin=known)
+        yield board
+        lab.exec("ctl", "rm", "-r", f"{SITE}/inventory/host_vars", f"{SITE}/bmc.crt")

@@ -111,6 +111,8 @@ class Bmc:
     version: int = 0
     away_until: float = 0.0
     on_event: Callable[[Bmc, Mapping[str, Any]], None] | None = None
+    on_reset: Callable[[Bmc, str], None] | None = None
+    """Told of every reset and its kind, so that a lab can do it to a container. Must not block."""
     _power: list[tuple[float, str]] = field(default_factory=lambda: [(0.0, "On")])
 
     @classmethod
@@ -145,6 +147,8 @@ class Bmc:
             at += self.power_seconds
             self._power.append((at, state))
         self.add_event("OK", f"The server was reset: {kind}.", sensor_type="System Event")
+        if self.on_reset is not None:
+            self.on_reset(self, kind)
 
     def restart_manager(self) -> None:
         """Restart the BMC itself: it is away for a moment and forgets its sessions."""

@@ -1127,7 +1127,7 @@ ROWS: tuple[dict[str, Any], ...] = (
             'Failed to initialize NVML: Driver/library version mismatch',
         ),
         'alerts': True,
-        'drill': {'kind': 'gpusim', 'fault': 'driver-mismatch'},
+        'drill': {'kind': 'gpusim', 'fault': 'driver-mismatch', 'node': True},
         'description': (
             'The loaded kernel module and the installed library have different versions, as after an upgrade without a '
             'restart. The module is loaded anew, or the node restarted.'
