@@ -20,7 +20,7 @@ from ansible_collections.aidc.ops.plugins.module_utils._engines.kube_api import 
 from ansible_collections.aidc.ops.plugins.module_utils._engines.kubernetes import KubernetesEngine
 from ansible_collections.aidc.ops.tests.kubernetes.cluster import STRANGER, WORKERS, Cluster
 from ansible_collections.aidc.ops.tests.kubernetes.rights import account_token
-from ansible_collections.aidc.ops.tests.kubernetes.workload import Workload
+from ansible_collections.aidc.ops.tests.kubernetes.workload import Workload, shown
 
 RIGHTS = ROOT / "docs" / "kubernetes" / "rights.yml"
 
@@ -46,14 +46,25 @@ def kubeconfig(cluster: Cluster) -> Path:
 @pytest.fixture
 def engine(cluster: Cluster, kubeconfig: Path) -> t.Iterator[KubernetesEngine]:
     yield KubernetesEngine(KubeApi(str(kubeconfig), None, 10))
-    for name in WORKERS:
-        node = cluster.node(name)
-        taints = [taint for taint in node["spec"].get("taints", ()) if not taint["key"].startswith("aidc.ops/")]
+    # The node controller writes the taints that it read a moment ago: one of a test may come back on a slow machine.
+    cluster.wait(lambda: all(_restored(cluster, name) for name in WORKERS), "the nodes are as they were")
+
+
+def _restored(cluster: Cluster, name: str) -> bool:
+    """Whether nothing of a test is left on a node that is ready; what is left is taken away."""
+    unschedulable, owner, taints = shown(cluster, name)
+    if unschedulable or owner or taints:
+        kept = [
+            taint
+            for taint in cluster.node(name)["spec"].get("taints", ())
+            if taint["key"].startswith("node.kubernetes.io/")
+        ]
         cluster.admin.patch(
             f"/api/v1/nodes/{name}",
-            {"metadata": {"annotations": {"aidc.ops/owner": None}}, "spec": {"unschedulable": None, "taints": taints}},
+            {"metadata": {"annotations": {"aidc.ops/owner": None}}, "spec": {"unschedulable": None, "taints": kept}},
         )
-    cluster.wait(lambda: all(cluster.is_ready(name) for name in WORKERS), "the nodes are ready again")
+        return False
+    return cluster.is_ready(name)
 
 
 @pytest.fixture
