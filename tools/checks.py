@@ -57,17 +57,18 @@ CHECKS: tuple[Check, ...] = (
         "defaults and README tables are what the specifications give",
         "python tools/role_specs.py --check",
     ),
-    # Twice as many processes as the cores of a small machine: many of these tests wait for something that hangs.
+    # Twice as many processes as the cores of a small machine: many of these tests wait for something that hangs. A test
+    # that never ends says where it stands.
     Check(
         "unit",
         "unit tests of plugins, event code and roles",
         "python -m pytest tests/unit --ignore=tests/unit/frame -m 'not slow' --quiet --numprocesses=4"
-        " --durations=10 -rfEs",
+        " --durations=10 -rfEs -o faulthandler_timeout=200",
     ),
     Check(
         "frame",
         "unit tests of the lab, its GPU simulator, the tools and the repository",
-        "python -m pytest tests/unit/frame --quiet --numprocesses=4 --durations=10 -rfEs",
+        "python -m pytest tests/unit/frame --quiet --numprocesses=4 --durations=10 -rfEs -o faulthandler_timeout=200",
     ),
     Check(
         "lint",
@@ -102,7 +103,8 @@ CHECKS: tuple[Check, ...] = (
     Check(
         "unit-slow",
         "unit tests that play very many cases or wait for what hangs",
-        "python -m pytest tests/unit --ignore=tests/unit/frame -m slow --quiet --numprocesses=4 --durations=10 -rfEs",
+        "python -m pytest tests/unit --ignore=tests/unit/frame -m slow --quiet --numprocesses=4"
+        " --durations=10 -rfEs -o faulthandler_timeout=200",
         group="slow",
     ),
     Check(

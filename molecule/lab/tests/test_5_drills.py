@@ -74,6 +74,7 @@ class Drill:
     state: str
     steps: tuple[str, ...]
     arguments: tuple[str, ...] = ()
+    otherwise: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return self.fault
@@ -90,14 +91,14 @@ ALERT = ("drill_as=alert", "drill_until=recognised")
 # and what a container has not: network ports, kernel modules that can be loaded, file systems to check.
 DRILLS = (
     Drill("gpu1", "gpu_ecc_uncorrectable", "returned", repaired("reset")),
-    Drill(
-        "gpu1", "gpu_row_remap_pending", "returned", ("await_idle", "cordon", "evidence", "reset", "validate", "resume")
-    ),
-    # The module cannot be unloaded in a container: the next repair of the ladder is taken.
+    # XID 154 follows, and says that the GPU is to be drained and reset.
+    Drill("gpu1", "gpu_row_remap_pending", "returned", repaired("reset")),
+    # No kernel module can be unloaded in a container: the next repair of the ladder is taken.
     Drill("gpu1", "driver_mismatch", "returned", repaired("reload_driver", "reboot")),
-    Drill("gpu2", "gpu_gsp_error", "returned", repaired("reset")),
+    # No query is answered, so Prometheus may miss the GPU before it is reset, and then the node is restarted.
+    Drill("gpu2", "gpu_gsp_error", "returned", repaired("reset"), otherwise=repaired("reboot")),
     Drill("gpu2", "nvlink_fatal", "returned", repaired("reset_group")),
-    Drill("gpu2", "unit_failed", "resolved", ("evidence", "restart_service", "await_clear"), ALERT),
+    Drill("gpu2", "driver_not_loaded", "returned", repaired("converge")),
     Drill(
         "gpu3",
         "gpu_ecc_contained",
@@ -105,7 +106,7 @@ DRILLS = (
         ("notify", "await_idle", "cordon", "evidence", "reset", "validate", "resume"),
     ),
     Drill("gpu3", "gpu_row_remap_failure", "returned", repaired("reset")),
-    Drill("gpu3", "driver_not_loaded", "returned", repaired("converge")),
+    Drill("gpu3", "unit_failed", "resolved", ("evidence", "restart_service", "await_clear"), ALERT),
     Drill("gpu4", "gpu_graphics_exception", "resolved", ("notify",)),
     Drill("gpu4", "filesystem_full", "resolved", ("evidence", "clean", "await_clear"), ALERT),
     Drill("gpu4", "gpu_aux_power", "quarantined", ("cordon", "evidence", "drain", "ticket")),
@@ -182,7 +183,7 @@ def test_a_drill_ends_as_it_should(drilled, drill: Drill) -> None:
     ended = drilled[drill]
     if isinstance(ended, BaseException):
         raise ended
-    assert ended["steps"] == drill.steps
+    assert ended["steps"] in (drill.steps, drill.otherwise)
 
 
 def test_old_files_are_gone_and_new_ones_are_not(drilled, healthy) -> None:
@@ -212,9 +213,9 @@ def test_a_bmc_that_is_silent_is_restarted_through_redfish(bmc, healthy) -> None
 
 
 def test_what_no_reboot_heals_ends_with_one_power_cycle(bmc, healthy) -> None:
-    """The GPU is broken until the power was off: reset and reboot are tried before, each once."""
-    steps = repaired("reset", "reboot", "power_cycle")
-    drill = Drill(bmc.name, "gpu_gsp_error", "returned", steps, ("drill_permanent=true",))
+    """The GPU is away until the power was off: a reboot is tried before, once."""
+    steps = repaired("reboot", "power_cycle")
+    drill = Drill(bmc.name, "gpu_fell_off_bus", "returned", steps, ("drill_permanent=true",))
     drills, before = Drills(healthy), healthy.last_case()
     drills.run(drill, "-e", "drill_confirm=true")
     case = healthy.until("the node is back", 60, lambda: drills.case(drill, before))

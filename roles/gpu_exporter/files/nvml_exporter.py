@@ -22,6 +22,7 @@ import ctypes
 import logging
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -37,6 +38,14 @@ MIB = 1024 * 1024
 GPU_LABELS = ("gpu", "UUID", "pci_bus_id", "device", "modelName", "Hostname", "DCGM_FI_DRIVER_VERSION")
 EVENT_WAIT_MS = 2000
 RETRY_SECONDS = 5.0
+NEWCOMER_SECONDS = 60.0
+NEWCOMER = """
+import sys, pynvml
+try:
+    pynvml.nvmlInit()
+except pynvml.NVMLError as error:
+    sys.exit(error.value)
+"""
 
 log = logging.getLogger("nvml_exporter")
 
@@ -314,12 +323,28 @@ class SingleFlight:
             run.done.set()
 
 
+def ask_as_newcomer() -> int:
+    """The NVML error that a program meets which starts now; 0 for none."""
+    return subprocess.run(
+        [sys.executable, "-c", NEWCOMER],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        timeout=NEWCOMER_SECONDS,
+        check=False,
+    ).returncode
+
+
 class GpuReader:
     """Collects all GPUs within ``timeout`` seconds, and remembers which GPUs this host has."""
 
-    def __init__(self, nvml: Any, timeout: float) -> None:
+    def __init__(self, nvml: Any, timeout: float, newcomer: Callable[[], int] = ask_as_newcomer) -> None:
         self._nvml = nvml
         self._timeout = timeout
+        self._newcomer = SingleFlight(newcomer, "what a new program meets")
+        self._newcomer_run: Run | None = None
+        self._newcomer_is_refused = False
+        self._newcomer_due = time.monotonic() + NEWCOMER_SECONDS
         self._initialised = False
         self._driver_version = ""
         self._version_mismatch = False
@@ -336,7 +361,7 @@ class GpuReader:
         in_time = head.done.wait(self._timeout)
         snapshot = Snapshot(
             nvml_up=in_time and head.result is not None,
-            version_mismatch=in_time and self._version_mismatch,
+            version_mismatch=(in_time and self._version_mismatch) or self._refuses_newcomers(),
             driver_version=self._driver_version,
         )
         if not in_time:
@@ -354,6 +379,21 @@ class GpuReader:
         self._add_vanished(snapshot)
         snapshot.stale = bool(snapshot.stale_gpus)
         return snapshot
+
+    def _refuses_newcomers(self) -> bool:
+        """Whether the driver takes no new program, for its version: one that opened NVML before the upgrade goes on.
+
+        Asked now and then, by a program of its own, and never waited for: the answer counts in a later collection.
+        """
+        run = self._newcomer_run
+        if run is not None and run.done.is_set():
+            self._newcomer_run = None
+            self._newcomer_is_refused = run.result == self._nvml.NVML_ERROR_LIB_RM_VERSION_MISMATCH
+        now = time.monotonic()
+        if now >= self._newcomer_due:
+            self._newcomer_due = now + NEWCOMER_SECONDS
+            self._newcomer_run = self._newcomer.start()
+        return self._newcomer_is_refused
 
     def identity(self, index: int) -> Identity:
         """The last known identity of the GPU with this index."""

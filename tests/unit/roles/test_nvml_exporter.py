@@ -460,6 +460,29 @@ def test_library_and_driver_of_two_versions_are_told_apart_from_no_driver() -> N
     assert rig.scrape()[("aidc_nvml_version_mismatch", "")] == 0
 
 
+def test_a_driver_that_takes_no_new_program_is_told_though_nvml_is_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    # After an upgrade without a restart, what had opened NVML before goes on.
+    monkeypatch.setattr(exporter, "NEWCOMER_SECONDS", 0.0)
+    answers = [pynvml.NVML_ERROR_LIB_RM_VERSION_MISMATCH]
+    rig = Rig(FakeNvml())
+    rig.reader = exporter.GpuReader(rig.nvml, 1.0, lambda: answers[0])
+
+    def told() -> bool:
+        snapshot = rig.reader.collect()
+        assert snapshot.nvml_up
+        time.sleep(0.01)
+        return snapshot.version_mismatch
+
+    assert any(told() for _try in range(200))
+    answers[0] = 0
+    assert not all(told() for _try in range(200))
+
+
+def test_a_new_program_is_a_program_of_its_own() -> None:
+    # This machine has no driver, or one that fits its library.
+    assert exporter.ask_as_newcomer() in (0, pynvml.NVML_ERROR_LIBRARY_NOT_FOUND, pynvml.NVML_ERROR_DRIVER_NOT_LOADED)
+
+
 def test_links_that_are_up_are_counted_and_boards_without_any_have_no_such_number(rig: Rig) -> None:
     rig.nvml.gpus[0].nvlinks[5] = 0
     rig.nvml.gpus[1].nvlinks = []
