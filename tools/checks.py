@@ -41,9 +41,9 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check(
         "catalogue",
-        "the compiled fault catalogue and record schema are what their sources give",
+        "the compiled fault catalogue and record schema and the table of alerts are what their sources give",
         "python tools/compile_catalogue.py --check && python tools/catalogue_page.py --check"
-        " && python tools/compile_record.py --check",
+        " && python tools/compile_record.py --check && python tools/alert_page.py --check",
     ),
     Check(
         "changelog",
@@ -167,7 +167,8 @@ CHECKS: tuple[Check, ...] = (
         "playbooks on nodes that are folders of hardware files",
         "python -m pytest tests/playbooks --quiet",
         group="slow",
-        needs=("ansible-playbook",),
+        needs=("ansible-playbook", "dpkg-deb"),
+        limit=1200,
     ),
     Check(
         "bmc",
@@ -179,10 +180,20 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check(
         "prometheus",
-        "client, inventory and rules on a real Prometheus",
+        "client, inventory, rules and exporters on a real Prometheus",
         "python -m pytest tests/prometheus --quiet",
         group="slow",
         needs=("dpkg-deb",),
+        limit=1200,
+    ),
+    Check(
+        "dashboards",
+        "dashboards are what their sources give, fit Grafana's types, and every query has an answer",
+        "python tools/dashboards.py --check && python tools/grafana_schema.py"
+        " && python -m pytest tests/dashboards --quiet",
+        group="slow",
+        needs=("npm", "node", "dpkg-deb"),
+        limit=900,
     ),
 )
 

@@ -70,10 +70,14 @@ def _unpack(target: Path) -> None:
 
 
 class SlurmServer:
-    """A cluster of ``nodes`` names, of which the first ``alive`` have a slurmd. Use it with ``with``."""
+    """A cluster of ``nodes`` names, of which the first ``alive`` have a slurmd. Use it with ``with``.
 
-    def __init__(self, folder: Path, nodes: int, alive: int) -> None:
+    Each node has ``gpus`` GPUs, which are plain files; the last node, of those alive, has none.
+    """
+
+    def __init__(self, folder: Path, nodes: int, alive: int, gpus: int = 0) -> None:
         self.folder = folder
+        self.gpus = gpus
         self.names = [f"gpu{number}" for number in range(1, nodes + 1)]
         self.alive = self.names[:alive]
         self._tree = unpacked()
@@ -86,8 +90,11 @@ class SlurmServer:
                 str(path) for path in (plugins, plugins.parent, *self._tree.glob("lib/*-linux-gnu"))
             ),
         }
-        for name in ("run", "state", "spool"):
+        for name in ("run", "state", "spool", "sbin"):
             (folder / name).mkdir(parents=True)
+        # They look at the name they were started by: a slurmctld with another one knows of no GPUs.
+        for name in ("slurmctld", "slurmd", "slurmstepd"):
+            (folder / "sbin" / name).symlink_to(self._tree / "usr" / "sbin" / f"{name}-wlm")
         key = folder / "munge.key"
         key.write_bytes(os.urandom(1024))
         key.chmod(0o400)
@@ -149,7 +156,7 @@ class SlurmServer:
 
     def start_controller(self) -> None:
         """Start slurmctld, or start it again."""
-        self._daemon("slurmctld.pid", "usr/sbin/slurmctld-wlm", "-f", str(self.folder / "slurm.conf"))
+        self._daemon("slurmctld.pid", self.folder / "sbin" / "slurmctld", "-f", str(self.folder / "slurm.conf"))
         self.wait(self._answers, "slurmctld answers")
 
     def wait(self, holds: Callable[[], object], what: str, seconds: float = START_SECONDS) -> None:
@@ -165,7 +172,7 @@ class SlurmServer:
         run = self.folder / "run"
         self._daemon(
             "munged.pid",
-            "usr/sbin/munged",
+            self._tree / "usr" / "sbin" / "munged",
             # Only the user who runs the tests uses the socket, whose folder is closed to all others.
             "--force",
             f"--key-file={self.folder / 'munge.key'}",
@@ -175,22 +182,22 @@ class SlurmServer:
             f"--log-file={self.folder / 'munged.log'}",
         )
         self.start_controller()
-        stepd = str(self._tree / "usr" / "sbin" / "slurmstepd-wlm")
+        stepd = str(self.folder / "sbin" / "slurmstepd")
         for name in self.alive:
             self._daemon(
                 f"slurmd.{name}.pid",
-                "usr/sbin/slurmd-wlm",
+                self.folder / "sbin" / "slurmd",
                 *("-f", str(self.folder / "slurm.conf"), "-N", name, "-d", stepd),
             )
         idle = ["sinfo", "--noheader", "--states=idle", "--format=%D"]
         self.wait(lambda: self.run(*idle).strip() == str(len(self.alive)), "the nodes are idle")
 
-    def _daemon(self, pid_file: str, program: str, *words: str) -> None:
+    def _daemon(self, pid_file: str, program: Path, *words: str) -> None:
         path = self.folder / "run" / pid_file
         if path not in self._pid_files:
             self._pid_files.append(path)
         done = subprocess.run(
-            [str(self._tree / program), *words],
+            [str(program), *words],
             env=self.env,
             cwd=self.folder,
             stdin=subprocess.DEVNULL,
@@ -200,7 +207,7 @@ class SlurmServer:
             check=False,
         )
         if done.returncode:
-            raise SlurmServerError(f"{program}: {done.stderr.strip()}")
+            raise SlurmServerError(f"{program.name}: {done.stderr.strip()}")
 
     def _answers(self) -> bool:
         try:
@@ -245,12 +252,23 @@ class SlurmServer:
             "ReturnToService=1",
             "KillWait=1",
         ]
-        lines += [
-            f"NodeName={name} NodeHostname=localhost NodeAddr=127.0.0.1 Port={port} CPUs=4 State=UNKNOWN"
-            for name, port in zip(self.names, ports, strict=True)
-        ]
+        with_gpus = [name for name in self.names if self.gpus and name != self.alive[-1]]
+        if with_gpus:
+            lines.append("GresTypes=gpu")
+            self._write_gpus(with_gpus)
+        for name, port in zip(self.names, ports, strict=True):
+            gres = f" Gres=gpu:h100:{self.gpus}" if name in with_gpus else ""
+            where = f"NodeHostname=localhost NodeAddr=127.0.0.1 Port={port}"
+            lines.append(f"NodeName={name} {where} CPUs=4 RealMemory=1000{gres} State=UNKNOWN")
         lines.append("PartitionName=main Nodes=ALL Default=YES State=UP MaxTime=INFINITE")
         return "\n".join(lines) + "\n"
+
+    def _write_gpus(self, names: Sequence[str]) -> None:
+        files = [self.folder / f"gpu{number}" for number in range(self.gpus)]
+        for path in files:
+            path.touch()
+        lines = [f"NodeName={name} Name=gpu Type=h100 File={path}" for name in names for path in files]
+        (self.folder / "gres.conf").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def _number(pid_file: Path) -> int | None:

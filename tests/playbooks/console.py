@@ -62,6 +62,6 @@ class Console:
         command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", str(self.folder / "hosts.yml")]
         command += [f"aidc.ops.{playbook}", "-e", json.dumps(variables), *arguments]
         done = subprocess.run(
-            command, cwd=ROOT, env=self.environment(), capture_output=True, text=True, check=False, timeout=300
+            command, cwd=ROOT, env=self.environment(), capture_output=True, text=True, check=False, timeout=600
         )
         return done.returncode, done.stdout + done.stderr

@@ -1,8 +1,10 @@
-# For each alert of the fault rules: series with which it fires, what it says then, and series with which it must not.
+# For each alert: series with which it fires, what it says then, and series with which it must not. Here the faults.
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright (c) 2026 aidc.ops contributors
-"""Series are in promtool's notation, a sample every 30 seconds. ``{n}`` stands for the labels of a node, ``{g}`` for
-those of one of its GPUs, ``{h}`` for those of another GPU, ``{p}`` for those of an InfiniBand port.
+"""Series are in promtool's notation, a sample every 30 seconds unless a case says otherwise. ``{n}`` stands for the
+labels of a node, ``{g}`` for those of one of its GPUs, ``{h}`` for those of another GPU, ``{p}`` for those of an
+InfiniBand port. Each rule file has such a file of cases, ``rule_cases_<what>.py``: ``RULES`` names the rule file, and
+after it those whose recorded series it needs.
 """
 
 from __future__ import annotations
@@ -18,7 +20,10 @@ BOARD = "n1: GPU 3 00000000:3b:00.0 "
 
 @dataclass(frozen=True)
 class Case:
-    """``fires`` and ``silent`` are series; ``labels`` are those that the alert has besides the node's and the GPU's."""
+    """``fires`` and ``silent`` are series; ``labels`` are those that the alert has besides the node's and the GPU's.
+
+    ``node``: whether the alert has the labels of the node. ``interval``: between two samples and two evaluations.
+    """
 
     alert: str
     fires: tuple[tuple[str, str], ...]
@@ -27,6 +32,8 @@ class Case:
     labels: dict[str, str] = field(default_factory=dict)
     gpu: bool = False
     at: str = "30m"
+    node: bool = True
+    interval: str = "30s"
 
     def series(self, firing: bool) -> list[dict[str, str]]:
         """The series as promtool wants them."""
@@ -39,6 +46,7 @@ class Case:
         return found
 
 
+RULES = ("aidc_faults",)
 XID = 'DCGM_EXP_XID_ERRORS_COUNT{{g},xid="%s"}'
 
 CASES = (
@@ -49,7 +57,12 @@ CASES = (
         "GpuEccUncorrectable",
         (("DCGM_FI_DEV_ECC_DBE_VOL_TOTAL{{g}}", "0x50 1x20"),),
         BOARD + "has an uncorrectable memory error",
-        (("DCGM_FI_DEV_ECC_DBE_VOL_TOTAL{{g}}", "1x40 0x30"), (XID % "63", "1x70")),
+        # An error that was contained, or whose row is to be replaced, is counted too, and the GPU goes on.
+        (
+            ("DCGM_FI_DEV_ECC_DBE_VOL_TOTAL{{g}}", "1x70"),
+            (XID % "94", "0x5 1x10 0x55"),
+            ("DCGM_FI_DEV_ECC_DBE_VOL_TOTAL{{h}}", "1x40 0x30"),
+        ),
         gpu=True,
     ),
     Case(
@@ -350,7 +363,13 @@ CASES = (
         (('aidc_ops_hardware_fan_ok{{n},name="FAN 3"}', "1x70"), ('ipmi_fan_speed_state{{n},name="FAN 3"}', "0x70")),
         labels={"sensor": "FAN 3"},
     ),
-    Case("BmcUnreachable", (("ipmi_up{{n}}", "0x70"),), "n1: its BMC does not answer", (("ipmi_up{{n}}", "1x70"),)),
+    Case(
+        "BmcUnreachable",
+        (('ipmi_up{{n},collector="bmc"}', "0x70"), ('ipmi_up{{n},collector="sel"}', "0x70")),
+        "n1: its BMC does not answer",
+        # It answers, but cannot do everything.
+        (('ipmi_up{{n},collector="bmc"}', "1x70"), ('ipmi_up{{n},collector="dcmi"}', "0x70")),
+    ),
     Case(
         "FirmwareDrift",
         (("aidc_hardware_drift_fields{{n}}", "2x200"),),

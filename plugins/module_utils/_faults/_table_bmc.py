@@ -62,6 +62,36 @@ ROWS: tuple[dict[str, Any], ...] = (
         'sources': ('Redfish thermal subsystem', 'ipmi_exporter', 'node_exporter, hwmon'),
     },
     {
+        'name': 'fan_wearing',
+        'title': 'Fan does not turn as it used to',
+        'rows': (),
+        'domain': 'bmc',
+        'severity': 'medium',
+        'scope': 'device',
+        'device': 'fan',
+        'authority': 'automatic',
+        'workflow': ('evidence', 'ticket'),
+        'repairs': (),
+        'drain': '',
+        'validation': '',
+        'delay_seconds': 0.0,
+        'repeat': None,
+        'correlate': None,
+        'xids': (),
+        'sxids': (),
+        'lines': (),
+        'alerts': True,
+        'drill': {
+            'kind': 'none',
+            'why': 'A trend over a week cannot be made in a lab; its rule has a test of its own.',
+        },
+        'description': (
+            'Against the other fans of the node it turns faster or slower than a week ago, at the same temperature. It '
+            'still cools; its replacement is planned.'
+        ),
+        'sources': ('ipmi_exporter, ipmi_fan_speed_rpm against its own past',),
+    },
+    {
         'name': 'facility_heat',
         'title': 'Several nodes of a rack are too hot',
         'rows': (41, 63),

@@ -1075,6 +1075,33 @@ ROWS: tuple[dict[str, Any], ...] = (
         'sources': ('DCGM field 346',),
     },
     {
+        'name': 'gpu_wearing',
+        'title': 'GPU memory wears out',
+        'rows': (),
+        'domain': 'gpu',
+        'severity': 'medium',
+        'scope': 'device',
+        'device': 'gpu',
+        'authority': 'automatic',
+        'workflow': ('evidence', 'ticket'),
+        'repairs': (),
+        'drain': '',
+        'validation': '',
+        'delay_seconds': 0.0,
+        'repeat': None,
+        'correlate': None,
+        'xids': (),
+        'sxids': (),
+        'lines': (),
+        'alerts': True,
+        'drill': {'kind': 'metric', 'metric': 'DCGM_FI_DEV_BANKS_REMAP_ROWS_AVAIL_LOW', 'value': 2},
+        'description': (
+            'Nothing is broken yet: spare rows of memory banks run low, rows are remapped faster than before, or correc'
+            'ted errors become many. The node stays in service, and the replacement is planned.'
+        ),
+        'sources': ('DCGM fields 385 to 389, 393 and 394', 'DCGM field 310 against its own past'),
+    },
+    {
         'name': 'gpu_count_low',
         'title': 'Node shows fewer GPUs than it has',
         'rows': (32,),

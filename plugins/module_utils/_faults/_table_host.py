@@ -205,6 +205,36 @@ ROWS: tuple[dict[str, Any], ...] = (
         'sources': ('node_exporter, timex and time',),
     },
     {
+        'name': 'certificate_expiring',
+        'title': 'Certificate expires soon',
+        'rows': (),
+        'domain': 'host',
+        'severity': 'medium',
+        'scope': 'node',
+        'device': '',
+        'authority': 'automatic',
+        'workflow': ('ticket',),
+        'repairs': (),
+        'drain': '',
+        'validation': '',
+        'delay_seconds': 0.0,
+        'repeat': None,
+        'correlate': None,
+        'xids': (),
+        'sxids': (),
+        'lines': (),
+        'alerts': True,
+        'drill': {'kind': 'metric', 'metric': 'aidc_certificate_not_after_timestamp_seconds', 'value': 1},
+        'description': (
+            'A certificate that the node uses or shows ends within weeks. It is renewed in the next maintenance; until '
+            'then everything works.'
+        ),
+        'sources': (
+            'blackbox_exporter, probe_ssl_earliest_cert_expiry',
+            'aidc_certificate_not_after_timestamp_seconds',
+        ),
+    },
+    {
         'name': 'unit_failed',
         'title': 'Service of the node failed',
         'rows': (68,),

@@ -93,6 +93,36 @@ ROWS: tuple[dict[str, Any], ...] = (
         'sources': ('node_exporter, InfiniBand counters', 'NVSentinel, 120 symbol errors per hour'),
     },
     {
+        'name': 'ib_link_wearing',
+        'title': 'Cable or optic of an InfiniBand port gets worse',
+        'rows': (),
+        'domain': 'network',
+        'severity': 'medium',
+        'scope': 'device',
+        'device': 'nic',
+        'authority': 'automatic',
+        'workflow': ('evidence', 'ticket'),
+        'repairs': (),
+        'drain': '',
+        'validation': '',
+        'delay_seconds': 0.0,
+        'repeat': None,
+        'correlate': None,
+        'xids': (),
+        'sxids': (),
+        'lines': (),
+        'alerts': True,
+        'drill': {
+            'kind': 'none',
+            'why': 'A trend over a week cannot be made in a lab; its rules have tests of their own.',
+        },
+        'description': (
+            'The errors of the link become more from day to day, and are few enough yet that nobody notices. The node s'
+            'tays in service; cleaning or a new cable is planned.'
+        ),
+        'sources': ('node_exporter, InfiniBand counters against their own past',),
+    },
+    {
         'name': 'ib_rate_low',
         'title': 'InfiniBand or RoCE port is slower than it should be',
         'rows': (51,),

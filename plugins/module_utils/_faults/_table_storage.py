@@ -198,6 +198,36 @@ ROWS: tuple[dict[str, Any], ...] = (
         'sources': ('Our rule',),
     },
     {
+        'name': 'filesystem_filling',
+        'title': 'File system will be full soon',
+        'rows': (),
+        'domain': 'storage',
+        'severity': 'medium',
+        'scope': 'device',
+        'device': 'filesystem',
+        'authority': 'automatic',
+        'workflow': ('evidence', 'ticket'),
+        'repairs': (),
+        'drain': '',
+        'validation': '',
+        'delay_seconds': 0.0,
+        'repeat': None,
+        'correlate': None,
+        'xids': (),
+        'sxids': (),
+        'lines': (),
+        'alerts': True,
+        'drill': {
+            'kind': 'none',
+            'why': 'A trend over hours cannot be made in a lab; its rules have tests of their own.',
+        },
+        'description': (
+            'At the rate of the last hours it is full within a day or within hours. There is still time for a person to'
+            ' make room or to ask the owner.'
+        ),
+        'sources': ('node_exporter, node_filesystem_avail_bytes as a line over time',),
+    },
+    {
         'name': 'remote_filesystem_hang',
         'title': 'Remote file system does not answer',
         'rows': (60,),

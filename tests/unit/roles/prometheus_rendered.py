@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from render import render
+from render import ROOT, load_variables, render
 
 RULE_TESTS = Path(__file__).resolve().parent / "prometheus_rules"
-RULE_FILES = ("aidc_faults", "aidc_gpu", "aidc_monitoring")
+RULE_FILES = tuple(load_variables(ROOT / "roles" / "prometheus" / "vars" / "main.yml")["__prometheus_rule_files"])
 JOBS = [
     {
         "name": "node_exporter",
@@ -31,6 +31,10 @@ def rules(name: str, **variables: Any) -> str:
         "prometheus_expected_gpus": {"gpu1": 8},
         "prometheus_targets": JOBS,
         "prometheus_expected_loop_sources": ["alertmanager"],
+        "prometheus_playbook_max_age_hours": {"site": 26},
+        "prometheus_power_ceilings": [
+            {"name": "rack r1", "query": 'rack:aidc_power_watts:sum{rack="r1"}', "watts": 40000}
+        ],
     }
     return render("prometheus", f"rules/{name}.yml.j2", **(settings | variables))
 

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
 from prometheus_rendered import JOBS, RULE_FILES, RULE_TESTS, alerts, rules
-from render import render
+from render import ROOT, load_variables, render
 
 from ansible_collections.aidc.ops.plugins.module_utils._faults import CLASSES, recognise_alert
 
@@ -93,6 +95,36 @@ def test_a_site_without_nodes_and_jobs_has_rules_too(name: str) -> None:
     assert yaml.safe_load(text)["groups"]
 
 
+@pytest.mark.parametrize(
+    ("option", "known"),
+    [
+        ("prometheus_thresholds", "{{ __prometheus_thresholds }}"),
+        ("prometheus_forecast_hours", "{{ __prometheus_forecast_hours }}"),
+        ("prometheus_case_max_age_hours", "{{ __prometheus_case_max_age_hours }}"),
+    ],
+)
+def test_options_given_in_part_keep_the_defaults_of_the_specification(option: str, known: str) -> None:
+    specification = yaml.safe_load((ROOT / "roles/prometheus/meta/argument_specs.yml").read_text(encoding="utf-8"))
+    parts = specification["argument_specs"]["main"]["options"][option]["options"]
+    variables = load_variables(ROOT / "roles/prometheus/vars/main.yml")
+    given = {next(iter(parts)): 7}
+
+    def value(**settings: Any) -> Any:
+        return Templar(DataLoader(), variables={**variables, **settings}).template(trust_as_template(known))
+
+    assert value(**{option: {}}) == {name: part["default"] for name, part in parts.items()}
+    assert value(**{option: given}) == {name: part["default"] for name, part in parts.items()} | given
+
+
+def test_thresholds_of_the_site_are_in_the_rules() -> None:
+    text = rules("aidc_thresholds", prometheus_thresholds={"gpu_temperature_celsius": 79})
+    assert 'DCGM_FI_DEV_GPU_TEMP_CELSIUS\\"}) > 79"' in text
+    assert "> 95" in text
+    text = rules("aidc_forecast", prometheus_forecast_hours={"memory": 6})
+    assert "predict_linear(instance:aidc_memory_used:ratio[12h], 21600) > 0.95" in text
+    assert "PlaybookTooOld" not in rules("aidc_runs", prometheus_playbook_max_age_hours={})
+
+
 def test_configuration_names_the_jobs_the_rules_and_the_alertmanagers() -> None:
     config = yaml.safe_load(
         render(
@@ -129,6 +161,60 @@ def test_targets_carry_the_inventory_name_and_the_place_of_the_node() -> None:
         {"labels": {"instance": "gpu1", "rack": "r1"}, "targets": ["192.0.2.11:9400"]},
         {"labels": {"instance": "gpu2"}, "targets": ["[2001:db8::2]:9400"]},
     ]
+
+
+PROBE = {
+    "name": "bmc_exporter",
+    "exporter": "127.0.0.1:9290",
+    "path": "/ipmi",
+    "module": "remote",
+    "params": {"auth": "pdu", "snmp_context": ["a", "b"]},
+    "scrape_interval": "1m",
+    "scrape_timeout": "50s",
+    "tls_config": {"ca_file": "/etc/ca.crt"},
+    "hosts": [{"name": "gpu1", "address": "2001:db8::9", "labels": {"rack": "r1"}}],
+}
+
+
+def test_a_probe_asks_its_exporter_about_the_node() -> None:
+    config = yaml.safe_load(
+        render("prometheus", "prometheus.yml.j2", prometheus_targets=JOBS, prometheus_probes=[PROBE])
+    )
+    (job,) = [one for one in config["scrape_configs"] if one["job_name"] == "bmc_exporter"]
+    assert (job["metrics_path"], job["scheme"], job["scrape_timeout"]) == ("/ipmi", "https", "50s")
+    assert job["params"] == {"module": ["remote"], "auth": ["pdu"], "snmp_context": ["a", "b"]}
+    assert job["file_sd_configs"] == [{"files": ["/etc/prometheus/targets/bmc_exporter.json"]}]
+    assert job["relabel_configs"] == [
+        {"source_labels": ["__address__"], "target_label": "__param_target"},
+        {"source_labels": ["__param_module"], "target_label": "module"},
+        {"target_label": "__address__", "replacement": "127.0.0.1:9290"},
+    ]
+
+
+def test_what_is_probed_is_written_as_it_is() -> None:
+    assert json.loads(render("prometheus", "targets.json.j2", __prometheus_item=PROBE)) == [
+        {"labels": {"instance": "gpu1", "rack": "r1"}, "targets": ["2001:db8::9"]}
+    ]
+    page = {
+        "name": "web",
+        "job": "blackbox",
+        "module": "http_2xx",
+        "exporter": "127.0.0.1:9115",
+        "hosts": [{"name": "portal", "address": "https://portal.example.com/x"}],
+    }
+    assert json.loads(render("prometheus", "targets.json.j2", __prometheus_item=page)) == [
+        {"labels": {"instance": "portal", "job": "blackbox"}, "targets": ["https://portal.example.com/x"]}
+    ]
+
+
+def test_a_job_may_have_times_tls_and_labels_of_its_own() -> None:
+    job = {"name": "pushgateway", "port": 9091, "hosts": [], "honor_labels": True, "scrape_interval": "30s"}
+    config = yaml.safe_load(render("prometheus", "prometheus.yml.j2", prometheus_targets=[job]))
+    made = config["scrape_configs"][-1]
+    assert made["honor_labels"] is True
+    assert made["scrape_interval"] == "30s"
+    assert "scheme" not in made
+    assert "relabel_configs" not in made
 
 
 def test_a_job_without_nodes_is_an_empty_list() -> None:

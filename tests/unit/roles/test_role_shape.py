@@ -17,7 +17,8 @@ ROOT = Path(__file__).resolve().parents[3]
 ROLES = sorted(path for path in (ROOT / "roles").iterdir() if path.is_dir())
 PHASES = ("preflight", "install", "configure", "service", "verify")
 # Roles that act instead of providing something: there is nothing to install or to keep running.
-ACTING = {"remediation"}
+ACTING = {"remediation", "report"}
+INCLUDES = {"ansible.builtin.include_role", "ansible.builtin.import_role"}
 FACTS = (
     "all_ipv4_addresses|architecture|default_ipv4|distribution|distribution_major_version|distribution_release|fqdn|hostname"
     "|kernel|lsb|machine_id|memtotal_mb|nodename|os_family|pkg_mgr|processor_cores|processor_count|processor_vcpus"
@@ -133,7 +134,7 @@ def test_internal_names_carry_the_prefix(role: Path) -> None:
         names += [*(task.get("ansible.builtin.set_fact") or {}), *(task.get("vars") or {})]
         for name in names:
             # Variables of an included role have the prefix of that role.
-            if name is None or name == "cacheable" or "ansible.builtin.include_role" in task:
+            if name is None or name == "cacheable" or INCLUDES & set(task):
                 continue
             if not name.startswith((f"__{role.name}_", "ansible_")):
                 problems.append(f"{where}: {task.get('name')}: {name}")
@@ -193,7 +194,10 @@ def test_every_template_is_rendered_in_a_test(role: Path) -> None:
         source = path.read_text(encoding="utf-8")
         if "render(" in source:
             named |= texts(ast.parse(source))
-    missing = [name for name in sorted(templates) if not any(fnmatch.fnmatchcase(name, text) for text in named)]
+    # Macros are rendered with the templates that use them.
+    sources = [path.read_text(encoding="utf-8") for path in (role / "templates").rglob("*.j2")]
+    used = {name for source in sources for name in re.findall(r"{% (?:from|import) '([^']+)'", source)}
+    missing = [name for name in sorted(templates - used) if not any(fnmatch.fnmatchcase(name, text) for text in named)]
     assert missing == [], f"render them in tests/unit/roles/test_{role.name}_templates.py"
 
 

@@ -17,6 +17,8 @@ from ansible_collections.aidc.ops.plugins.module_utils._faults import (
 
 # Rows of the published catalogue; three of them need two or three classes.
 ROWS = range(1, 74)
+# What wears out: classes of our own, each noticed by an alert.
+PLANNED = {"certificate_expiring", "fan_wearing", "filesystem_filling", "gpu_wearing", "ib_link_wearing"}
 APPLICATION_XIDS = (13, 31, 43, 45, 68, 69)
 ALERT_ROWS = {6, 7, 10, 11, 14, 19, *range(30, 36), *range(38, 44), *range(46, 52), 53, *range(55, 74)}
 
@@ -70,6 +72,14 @@ def test_application_errors_never_remove_a_node_by_themselves() -> None:
     assert CLASSES["gpu_mmu_fault"].repeat.same == "device"  # type: ignore[union-attr]
 
 
+def test_what_wears_out_is_planned_and_stays_in_service() -> None:
+    for name in PLANNED:
+        row = CLASSES[name]
+        assert row.severity == "medium" and not row.removes_node and row.repairs == (), name
+        # The last step, so that the case waits for whoever does the work.
+        assert row.workflow[-1] == "ticket" and row.repeat is None and row.correlate is None, name
+
+
 def test_domain_classes() -> None:
     reached = {row.correlate.becomes for row in CLASSES.values() if row.correlate}
     assert reached == {"leaf_down", "storage_server_down", "rack_unreachable", "facility_heat"}
@@ -89,7 +99,7 @@ def test_classes_with_an_alert() -> None:
     for name, row in CLASSES.items():
         assert row.alerts == (
             (bool(set(row.rows) & ALERT_ROWS) and name not in without)
-            or name in ("ansible_run_failed", "ansible_run_not_started")
+            or name in {"ansible_run_failed", "ansible_run_not_started", *PLANNED}
         ), name
 
 
