@@ -58,10 +58,10 @@ def test_a_failed_download_is_not_kept(
 ) -> None:
     real = subprocess.run
 
-    def refuse(line: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
+    def refuse(line: list[str], check: bool, **options: Any) -> subprocess.CompletedProcess[str]:
         if line[0] == "npm":
             return subprocess.CompletedProcess(line, 1, "", "no network\n")
-        return real(line, **options)
+        return real(line, check=check, **options)
 
     monkeypatch.setattr(grafana_schema, "CACHE", tmp_path)
     monkeypatch.setattr(grafana_schema.shutil, "which", lambda name: name)

@@ -11,8 +11,8 @@ ElementTree writes the text, so whatever a label holds stays a text.
 from __future__ import annotations
 
 import typing as t
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
+from xml.etree import ElementTree
 
 from ansible_collections.aidc.ops.plugins.plugin_utils._report import units
 from ansible_collections.aidc.ops.plugins.plugin_utils._report.answers import Points
@@ -83,7 +83,7 @@ def spark(points: Points, frame: Frame, about: str) -> str:
     return _written(picture)
 
 
-def bar(share: float, limit: float | None = None) -> str:
+def filled_bar(share: float, limit: float | None = None) -> str:
     """A bar that fills *share* of its width, with a line where *limit* is."""
     picture = _picture("bar", None)
     ElementTree.SubElement(picture, "rect", {"class": "rail", "width": "100%", "height": "100%"})

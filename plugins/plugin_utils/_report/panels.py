@@ -112,7 +112,7 @@ def _spark(panel: Panel, material: Material) -> str:
         return ""
     values = _values(found[:1])
     low = 0.0 if min(values) >= 0 else min(values)
-    frame = material.frame(low, max(max(values), low + 1e-9) * 1.05)
+    frame = material.frame(low, max(*values, low + 1e-9) * 1.05)
     return charts.spark(found[0].points, frame, f"{panel['title']} over time")
 
 
@@ -132,8 +132,8 @@ def curves(panel: Panel, material: Material) -> View | None:
     if panel.get("by"):
         named.sort(key=lambda pair: natural(pair[0]))
     values = _values([series for _name, series in named])
-    low = panel["low"] if "low" in panel else min(0.0, min(values))
-    marks = units.value_marks(low, max(max(values), panel.get("high", max(values))), panel["unit"])
+    low = panel["low"] if "low" in panel else min(0.0, *values)
+    marks = units.value_marks(low, max(*values, panel.get("high", values[0])), panel["unit"])
     frame = material.frame(marks[0], marks[-1])
     unit = panel["unit"]
     return {
@@ -184,7 +184,7 @@ def bars(panel: Panel, material: Material) -> View | None:
             {
                 "name": clean(_bar_name(panel, series)),
                 "value": units.joined(value, panel["unit"]),
-                "svg": charts.bar(value / longest, None if limit is None else limit / longest),
+                "svg": charts.filled_bar(value / longest, None if limit is None else limit / longest),
                 "tone": tone(panel, value),
             }
             for series, value in found[:most]

@@ -335,7 +335,7 @@ class Smartctl:
         except OSError as exc:
             raise SmartctlError(f"{self.program} cannot be started: {exc.strerror}; install smartmontools") from exc
         try:
-            output, _ = process.communicate(timeout=self.timeout)
+            output, _errors = process.communicate(timeout=self.timeout)
         except subprocess.TimeoutExpired:
             process.kill()
             try:

@@ -222,7 +222,7 @@ def test_a_reason_is_one_word() -> None:
 def test_the_mark_is_another_one_each_time() -> None:
     slurm = FakeSlurm()
     made = exporter(slurm)
-    for _ in range(3):
+    for _turn in range(3):
         made.collect()
     assert len({words[-1] for words in slurm.asked if words[0] == "squeue"}) == 3
     assert not any("Name" in field and "User" not in field for field in program._SQUEUE_FIELDS)
@@ -538,7 +538,7 @@ def test_a_failure_drops_all_values_and_the_next_success_brings_them_back(caplog
     made = exporter(slurm)
     made.collect()
     slurm.error = program.SlurmError("timeout", "squeue did not end in time")
-    for _ in range(3):
+    for _turn in range(3):
         made.collect()
     found = values(made.page())
     assert found["slurm_up"] == {(): 0.0}
@@ -578,7 +578,7 @@ def test_scrapes_ask_slurm_nothing() -> None:
     slurm = FakeSlurm()
     made = exporter(slurm)
     made.collect()
-    assert {made.page() for _ in range(50)} == {made.page()} and len(slurm.asked) == 2
+    assert {made.page() for _turn in range(50)} == {made.page()} and len(slurm.asked) == 2
     assert gzip.decompress(made.page(packed=True)) == made.page()
 
 

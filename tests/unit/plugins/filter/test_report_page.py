@@ -39,8 +39,8 @@ def test_questions_and_page() -> None:
     (question,) = template("{{ sections | aidc.ops.report_questions }}", sections=[SECTION])
     assert question["kind"] == "now" and '"p.value"' in question["query"]
     page = template("{{ sections | aidc.ops.report_page(answers, 0, 100, 10) }}", sections=[SECTION], answers=[RESULT])
-    (bar,) = page["sections"][0]["panels"][0]["bars"]
-    assert (bar["name"], bar["value"]) == (HOSTILE, "3 jobs") and HOSTILE not in bar["svg"]
+    (row,) = page["sections"][0]["panels"][0]["bars"]
+    assert (row["name"], row["value"]) == (HOSTILE, "3 jobs") and HOSTILE not in row["svg"]
 
 
 @pytest.mark.parametrize("bad", [None, 7, [{}]])

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-import xml.etree.ElementTree as ElementTree
+from xml.etree import ElementTree
 
 from ansible_collections.aidc.ops.plugins.plugin_utils._report import charts
 
@@ -60,10 +60,10 @@ def test_labels_are_text() -> None:
 
 
 def test_bars_stay_within_their_rail_and_show_their_limit() -> None:
-    assert 'class="fill" width="100.00%"' in charts.bar(1.7) and 'width="0.00%"' in charts.bar(-1)
-    assert "limit" in charts.bar(0.5, 0.85) and "limit" not in charts.bar(0.5, 2.0)
+    assert 'class="fill" width="100.00%"' in charts.filled_bar(1.7) and 'width="0.00%"' in charts.filled_bar(-1)
+    assert "limit" in charts.filled_bar(0.5, 0.85) and "limit" not in charts.filled_bar(0.5, 2.0)
 
 
 def test_nothing_is_fetched_and_nothing_runs() -> None:
-    drawn = charts.time_axis(FRAME) + charts.key(3) + charts.bar(0.1) + charts.spark([(0.0, 1.0)], FRAME, "x")
+    drawn = charts.time_axis(FRAME) + charts.key(3) + charts.filled_bar(0.1) + charts.spark([(0.0, 1.0)], FRAME, "x")
     assert not re.search(r"href|url\(|<style|<script|\bon\w+=", drawn)
