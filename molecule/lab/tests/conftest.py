@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import json
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "tools"))
 
 from bmcsim.certificates import make_certificate
-from bmcsim.model import Bmc
+from bmcsim.model import RESETS, Bmc
 from bmcsim.server import Place, Simulator
 from containers import container
 from demo_lab import SCENARIO, SITE, Lab
@@ -26,6 +26,8 @@ from demo_progress import Progress
 from demo_story import Story
 
 LEDGER = "/var/lib/aidc_ops/ledger.sqlite"
+# The loop's own copy of the lab's inventory.
+INVENTORY = "/etc/aidc_ops/inventory"
 
 
 class Loop:
@@ -101,19 +103,21 @@ def bmc(healthy: Loop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bmc
     folder = tmp_path_factory.mktemp("bmc")
     certificate, key = make_certificate(folder, [address])
 
-    def switch(_bmc: Bmc, kind: str) -> None:
-        def power_off_and_on() -> None:
-            lab.host.run("podman", "kill", container(SCENARIO, node))
-            # What a GPU needs that is broken for good: the simulator knows no fault that only a cold start heals.
-            lab.host.run("podman", "start", container(SCENARIO, node))
-            lab.exec(node, "gpusim", "replace", "--gpu", slot)
+    def off() -> None:
+        lab.host.run("podman", "stop", "--time", "0", container(SCENARIO, node))
 
-        if kind in ("PowerCycle", "ForceRestart"):
-            threading.Thread(target=power_off_and_on).start()
+    def on() -> None:
+        lab.host.run("podman", "start", container(SCENARIO, node))
+        # The simulator knows no fault that only a cold start heals.
+        lab.exec(node, "gpusim", "replace", "--gpu", slot)
+
+    def switch(_bmc: Bmc, kind: str) -> None:
+        for state in RESETS[kind]:
+            power.submit({"Off": off, "On": on}[state])
 
     board = Bmc(node, on_reset=switch)
     place = Place(board, address, 0)
-    with Simulator([place], str(certificate), str(key)):
+    with ThreadPoolExecutor(1) as power, Simulator([place], str(certificate), str(key)):
         known = f"""\
 aidc_ops_bmc_address: {address}
 aidc_ops_bmc_port: {place.port}
@@ -122,8 +126,8 @@ aidc_ops_bmc_password: {board.password}
 aidc_ops_bmc_protocol: redfish
 aidc_ops_bmc_ca_path: {SITE}/bmc.crt
 """
-        lab.exec("ctl", "mkdir", "-p", f"{SITE}/inventory/host_vars")
+        lab.exec("ctl", "mkdir", "-p", f"{INVENTORY}/host_vars")
         lab.exec("ctl", "tee", f"{SITE}/bmc.crt", stdin=certificate.read_text())
-        lab.exec("ctl", "tee", f"{SITE}/inventory/host_vars/{node}.yml", stdin=known)
+        lab.exec("ctl", "tee", f"{INVENTORY}/host_vars/{node}.yml", stdin=known)
         yield board
-        lab.exec("ctl", "rm", "-r", f"{SITE}/inventory/host_vars", f"{SITE}/bmc.crt")
+        lab.exec("ctl", "rm", "-r", f"{INVENTORY}/host_vars", f"{SITE}/bmc.crt")

@@ -85,7 +85,7 @@ def repaired(*repairs: str) -> tuple[str, ...]:
 
 
 # An alert that a drill raises ends with the drill, and the case only then.
-ALERT = ("drill_as=alert", "drill_until=recognised")
+ALERT = ("drill_as=alert", "drill_until=repaired")
 # All that the simulator can break, and one drill of every other repair that a container can take. Nodes are drilled
 # side by side, each fault after the other. Not here: what Prometheus tells after minutes only (hot, pcie-width, ecc)
 # and what a container has not: network ports, kernel modules that can be loaded, file systems to check.
@@ -220,4 +220,4 @@ def test_what_no_reboot_heals_ends_with_one_power_cycle(bmc, healthy) -> None:
     drills.run(drill, "-e", "drill_confirm=true")
     case = healthy.until("the node is back", 60, lambda: drills.case(drill, before))
     assert case["steps"] == steps
-    assert [entry["message"] for entry in bmc.logs].count("The server was reset: PowerCycle.") == 1
+    assert [entry["message"] for entry in bmc.logs].count("The server was reset: ForceOff.") == 1

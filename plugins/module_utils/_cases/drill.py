@@ -10,16 +10,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.aidc.ops.plugins.module_utils._cases.report import aligned, plain
+from ansible_collections.aidc.ops.plugins.module_utils._faults import REPAIRS
 
 # A node's clock may be a little behind the controller's.
 _EARLY_SECONDS = 5.0
-_COLUMNS = ("NODE", "CASE", "RECOGNISED", "CONTAINED", "ENDED", "AS", "STEPS", "WAITS FOR")
+_COLUMNS = ("NODE", "CASE", "RECOGNISED", "CONTAINED", "REPAIRED", "ENDED", "AS", "STEPS", "WAITS FOR")
 
 
 def results(
     cases: Sequence[Mapping[str, Any]], fault_class: str, injected: Mapping[str, float]
 ) -> list[dict[str, Any]]:
-    """For each node: case_id, state, steps, waits_for; seconds from injection to recognised, contained, ended.
+    """For each node: case_id, state, steps, waits_for; seconds from injection to recognised, contained, repaired
+    (the first repair is over) and ended.
 
     What has not happened is None. ``cases`` have to come with their timelines.
     """
@@ -37,6 +39,7 @@ def lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
                     str(row["case_id"] or "-"),
                     _seconds(row["recognised"]),
                     _seconds(row["contained"]),
+                    _seconds(row["repaired"]),
                     _seconds(row["ended"]),
                     row["state"] or "-",
                     " > ".join(row["steps"]) or "-",
@@ -56,7 +59,7 @@ def _result(cases: Sequence[Mapping[str, Any]], fault_class: str, node: str, inj
         if (case["node"] == node or case["scope"] != "node")
         and any(_fits(fault, fault_class, injected) for fault in case["faults"])
     ]
-    result: dict[str, Any] = dict.fromkeys(("case_id", "state", "recognised", "contained", "ended"))
+    result: dict[str, Any] = dict.fromkeys(("case_id", "state", "recognised", "contained", "repaired", "ended"))
     result.update(node=node, steps=[], waits_for="")
     if not found:
         return result
@@ -72,6 +75,7 @@ def _result(cases: Sequence[Mapping[str, Any]], fault_class: str, node: str, inj
         waits_for=case["hold_text"] or "",
         recognised=_since(injected, min((event["at"] for event in after if event["kind"] == "signal"), default=None)),
         contained=_since(injected, min((e["at"] for e in finished if e["step"] == "cordon"), default=None)),
+        repaired=_since(injected, min((e["at"] for e in finished if e["step"] in REPAIRS), default=None)),
         ended=_since(injected, ended),
     )
     return result

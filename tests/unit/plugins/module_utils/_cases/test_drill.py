@@ -22,7 +22,7 @@ def only(site: Site, fault: str = "gpu_fell_off_bus", node: str = "gpu2") -> dic
 def test_nothing_happened_yet(site: Site) -> None:
     result = only(site)
     assert (result["case_id"], result["recognised"], result["steps"]) == (None, None, [])
-    assert drill.lines([result])[1].split() == ["gpu2", "-", "-", "-", "-", "-", "-"]
+    assert drill.lines([result])[1].split() == ["gpu2", "-", "-", "-", "-", "-", "-", "-"]
 
 
 def test_each_moment_is_measured_from_the_injection(site: Site) -> None:
@@ -35,7 +35,7 @@ def test_each_moment_is_measured_from_the_injection(site: Site) -> None:
     site.clock.forward(9.5)
     site.do(1, "evidence", "drain", "reboot", "validate", "resume")
     result = only(site)
-    assert (result["ended"], result["state"]) == (10.0, "returned")
+    assert (result["repaired"], result["ended"], result["state"]) == (10.0, 10.0, "returned")
     assert result["steps"] == ["cordon", "evidence", "drain", "reboot", "validate", "resume"]
     assert drill.lines([result])[1].split()[:6] == ["gpu2", "1", "0.25", "s", "0.50", "s"]
 
