@@ -188,8 +188,13 @@ class Nodes:
     def down(self) -> dict[str, Any]:
         """Remove containers, volumes, network and drives of the scenario; return what went."""
         names = sorted(self._existing())
+        remove = ("podman", "rm", "--force", "--volumes", "--time", "3")
         if names:
-            self.host.run("podman", "rm", "--force", "--volumes", "--time", "3", *names)
+            try:
+                self.host.run(*remove, *names)
+            except HostError:
+                # podman fails on a container that ends by itself at this moment, and takes it the next time.
+                self.host.run(*remove, *sorted(self._existing()))
         drives = disks.detach_all(self.host, self.cache / "disks" / self.scenario)
         had_network = self.host.ok("podman", "network", "exists", network(self.scenario))
         if had_network:

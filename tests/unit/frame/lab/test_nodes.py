@@ -159,6 +159,14 @@ def test_down_removes_only_its_own_and_may_be_repeated(fleet: nodes.Nodes, faile
     assert fleet.down() == {"changed": False, "containers": [], "drives": []}
 
 
+def test_down_asks_again_about_containers_that_were_just_ending(fleet: nodes.Nodes, failed: HostError) -> None:
+    there(fleet, as_wished(fleet, "ctl"), as_wished(fleet, "gpu1"))
+    fleet.host.on("podman rm", failed)
+    with pytest.raises(HostError):
+        fleet.down()
+    assert len(started(fleet, "rm")) == 2
+
+
 def test_a_drive_is_made_sparse_and_attached_once(fleet: nodes.Nodes, tmp_path: Path) -> None:
     (node,) = spec.nodes([{"name": "s", "disks": [{"name": "vdb", "size": "512M"}]}])
     fleet.host.on("losetup --associated", "")
