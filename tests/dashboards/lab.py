@@ -229,7 +229,7 @@ def gpu(made: Lab, name: str, index: int, number: int) -> None:
     for metric, value in values.items():
         made.add(metric, shown, value)
     if sick:
-        made.add("DCGM_EXP_XID_ERRORS_COUNT", {**shown, "xid": "63"}, 1)
+        made.add("DCGM_EXP_XID_ERRORS_COUNT", {**shown, "xid": "48"}, 1)
     # What looks back for half an hour needs something to look back at.
     recorded = {**at(name), **own}
     made.add("gpu:aidc_gpu_utilization:avg", recorded, lambda s: busy(s) / 100)
