@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
@@ -168,7 +169,7 @@ def drilled(healthy) -> Iterator[dict[Drill, dict[str, Any] | BaseException]]:
             before = healthy.last_case()
             try:
                 drills.run(drill, "-e", "drill_confirm=true")
-                ended[drill] = healthy.until(str(drill), 60, lambda: drills.case(drill, before))  # noqa: B023
+                ended[drill] = healthy.until(str(drill), 60, partial(drills.case, drill, before))
             except (AssertionError, pytest.fail.Exception) as error:
                 ended[drill] = error
         return ended
