@@ -51,6 +51,13 @@ class Workload:
     def running(self, count: int) -> list[dict[str, t.Any]]:
         return self.cluster.running(count, app=self.name)
 
+    def active(self, count: int) -> None:
+        """Wait until the job has so many pods at work."""
+        path = f"/apis/batch/v1/namespaces/default/jobs/{self.name}"
+        self.cluster.wait(
+            lambda: self.cluster.admin.get(path)["status"].get("active") == count, f"{count} pods of the job work", 60
+        )
+
     def clean(self) -> None:
         for kind in reversed(self._made):
             self.cluster.delete(kind, self.name)

@@ -140,7 +140,9 @@ def schema_url(folder: Path) -> str:
 
     url = os.environ[VARIABLE]
     schema = "t_" + hashlib.sha256(str(folder).encode()).hexdigest()[:20]
-    with psycopg.connect(url, autocommit=True) as db:
+    with psycopg.connect(url) as db:
+        # Two that make it at once both find that it is not there, and one of them would fail.
+        db.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (schema,))
         db.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}".encode())
     return f"{url}&options={quote(f'-csearch_path={schema}', safe='')}"
 
