@@ -40,6 +40,8 @@ SCENARIO = "lab"
 CACHE = Path(os.environ.get("AIDC_OPS_LAB_CACHE", ROOT / ".cache"))
 LOGS = CACHE / "logs"
 SITE = "/srv/aidc"
+# Where the role pki keeps the certificates, on the node ctl.
+PKI = "/etc/aidc_ops/pki"
 VENV = "/opt/aidc_ops/venv"
 STAMP = f"{SITE}/provisioned"
 STATUS = f"{SITE}/status"
@@ -133,6 +135,12 @@ class Lab:
         """Return what a command on a node prints; HostError if it fails."""
         flag = ("-i",) if stdin is not None else ()
         return self.host.run("podman", "exec", *flag, container(SCENARIO, node), *command, stdin=stdin, timeout=timeout)
+
+    def ask(self, port: int, path: str, *options: str, stdin: str | None = None) -> str:
+        """Return what a server on the node ctl answers to who has a certificate; HostError if it fails."""
+        url = f"https://{self.addresses['ctl']}:{port}/{path}"
+        access = ["--cacert", f"{PKI}/ca.crt", "--cert", f"{PKI}/ctl.crt", "--key", f"{PKI}/ctl.key"]
+        return self.exec("ctl", "curl", "--silent", "--show-error", "--fail", *access, *options, url, stdin=stdin)
 
     def succeeds(self, node: str, *command: str) -> bool:
         """Return whether a command on a node succeeds."""

@@ -16,7 +16,7 @@ from typing import Any
 
 import demo_cases
 from containers import container
-from demo_lab import LOGS, SCENARIO, SITE, VENV, Lab
+from demo_lab import LOGS, PKI, SCENARIO, SITE, VENV, Lab
 from demo_progress import DemoError
 from host import HostError
 
@@ -70,8 +70,8 @@ class Story:
 
     def alerts(self) -> list[dict[str, str]]:
         """Labels of the alerts that are active in Alertmanager."""
-        url = f"http://{self.lab.addresses['ctl']}:9093/api/v2/alerts?active=true&silenced=false&inhibited=false"
-        return [alert["labels"] for alert in json.loads(self.lab.exec("ctl", "curl", "--silent", "--fail", url))]
+        answer = self.lab.ask(9093, "api/v2/alerts?active=true&silenced=false&inhibited=false")
+        return [alert["labels"] for alert in json.loads(answer)]
 
     def fault_alerts(self) -> list[str]:
         """Names of the active alerts that the loop acts upon, with their node."""
@@ -103,8 +103,7 @@ class Story:
             for name in self.lab.plan.gpu_names
             if states.get(name, {}).get("State") not in ("IDLE", "MIXED", "ALLOCATED")
         ]
-        url = f"http://{self.lab.addresses['ctl']}:9090/api/v1/targets?state=active"
-        targets = json.loads(self.lab.exec("ctl", "curl", "--silent", "--fail", url))["data"]["activeTargets"]
+        targets = json.loads(self.lab.ask(9090, "api/v1/targets?state=active"))["data"]["activeTargets"]
         found += [
             f"Prometheus cannot scrape {t['labels'].get('job')} of {t['labels'].get('instance')}"
             for t in targets
@@ -338,8 +337,11 @@ class Story:
         case = self.chapters[1].case_id
         say(f"""
 Where to look
-  Prometheus    http://{address}:9090/alerts
-  Alertmanager  http://{address}:9093
+  Prometheus    https://{address}:9090/alerts
+  Alertmanager  https://{address}:9093
+  both let in   a browser with the certificate that this makes, password lab:
+                podman exec aidc-{SCENARIO}-ctl openssl pkcs12 -export -passout pass:lab \\
+                  -in {PKI}/ctl.crt -inkey {PKI}/ctl.key > lab.p12
   cases         podman exec aidc-{SCENARIO}-ctl aidc-cases list
   one case      podman exec aidc-{SCENARIO}-ctl aidc-cases timeline {case}
   its ticket    podman exec aidc-{SCENARIO}-ctl cat /var/lib/aidc_ops/tickets/{case}.json

@@ -27,7 +27,7 @@ requirements:
   - enable it in C(callbacks_enabled)
 options:
   urls:
-    description: Base URLs of all Alertmanagers, for example V(http://127.0.0.1:9093).
+    description: Base URLs of all Alertmanagers, for example V(https://127.0.0.1:9093).
     type: list
     elements: str
     default: []
@@ -134,7 +134,10 @@ EXAMPLES = r"""
 # callbacks_enabled = aidc.ops.alerts
 #
 # [callback_aidc_ops_alerts]
-# urls = http://127.0.0.1:9093
+# urls = https://monitor:9093
+# ca_file = /etc/aidc_ops/collector/ca.crt
+# client_cert = /etc/aidc_ops/collector/server.crt
+# client_key = /etc/aidc_ops/collector/server.key
 """
 
 import time

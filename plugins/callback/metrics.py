@@ -43,7 +43,7 @@ options:
         key: textfile_dir
   pushgateway_url:
     description:
-      - Base URL of a Pushgateway, for example V(http://127.0.0.1:9091), for runs on machines that come and go, such as
+      - Base URL of a Pushgateway, for example V(https://127.0.0.1:9091), for runs on machines that come and go, such as
         the containers of AWX.
     type: str
     env:

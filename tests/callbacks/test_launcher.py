@@ -19,6 +19,7 @@ from ansible.cli.playbook import PlaybookCLI
 
 from ansible_collections.aidc.ops.plugins.plugin_utils._run_reports import playbook_label
 from ansible_collections.aidc.ops.tests.fakes.alertmanager import FakeAlertmanager
+from ansible_collections.aidc.ops.tests.fakes.certificates import Authority
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = ROOT / "roles" / "remediation_controller" / "files" / "aidc_run.py"
@@ -161,6 +162,19 @@ def test_a_run_that_never_began(launcher: Launcher, fake: FakeAlertmanager) -> N
     assert active(fake) == {"site"}
     assert launcher.run("exit 0")[0] == 0
     assert active(fake) == set()
+
+
+def test_an_alertmanager_that_wants_a_certificate(launcher: Launcher, tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    with FakeAlertmanager(authority.server()) as server:
+        launcher.environment["AIDC_OPS_ALERTMANAGER_URLS"] = server.url
+        status, said = launcher.run("exit 4")
+        assert status == 4 and "not every Alertmanager was told" in said and server.posted == []
+        # Paths are looked for beside ansible.cfg.
+        lines = [f"{name} = {Path(path).name}" for name, path in authority.options().items()]
+        (tmp_path / "ansible.cfg").write_text("\n".join(["[callback_aidc_ops_alerts]", *lines, ""]))
+        assert launcher.run("exit 4") == (4, "")
+        assert active(server) == {"site"}
 
 
 def test_a_run_that_came_to_no_end(launcher: Launcher, fake: FakeAlertmanager) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import ssl
 import threading
 import time
 import typing as t
@@ -31,10 +32,11 @@ def alert(name: str, fingerprint: str, starts_at: str = "2026-01-01T00:00:00.123
 class FakeAlertmanager:
     """Answers with ``alerts``; what is posted is kept in ``posted`` and, like the real one, merged by labels.
 
-    ``body`` replaces the answer to a query, ``delay`` makes every answer wait, ``started_at`` is the reported start.
+    With *tls* it speaks TLS. ``body`` replaces the answer to a query,
+    ``delay`` makes every answer wait, ``started_at`` is the reported start.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.alerts: list[t.Any] = []
         self.posted: list[dict[str, t.Any]] = []
         self.queries: list[dict[str, list[str]]] = []
@@ -44,11 +46,14 @@ class FakeAlertmanager:
         self.started_at = time.time() - 3600
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
+        self._scheme = "http" if tls is None else "https"
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return f"{self._scheme}://127.0.0.1:{self._server.server_address[1]}"
 
     def __enter__(self) -> FakeAlertmanager:
         return self

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from ansible_collections.aidc.ops.plugins.module_utils._cases.contain import con
 from ansible_collections.aidc.ops.plugins.module_utils._cases.intake import alerts_to_signals, lines_to_signals
 from ansible_collections.aidc.ops.plugins.module_utils._engines import open_engines
 from ansible_collections.aidc.ops.tests.fakes.alertmanager import FakeAlertmanager, when
+from ansible_collections.aidc.ops.tests.fakes.certificates import Authority
 from ansible_collections.aidc.ops.tests.playbooks.console import Console
 
 REMAP = {"drill_class": "gpu_row_remap_exhausted", "drill_pci": "00000000:1B:00.0"}
@@ -74,6 +76,20 @@ def test_an_alert_is_raised_followed_and_ended(loop: Loop) -> None:
     assert first["pci_bus_id"] == "0000:1b:00.0"
     assert len(loop.server.posted) == 4 and loop.server.active() == []
     assert loop.console.controller.slurm.reason("gpu1").startswith("aidc.ops:")
+
+
+def test_an_alertmanager_that_wants_a_certificate(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    with FakeAlertmanager(authority.server()) as server:
+        made = Loop(tmp_path, server)
+        config = made.console.controller.config
+        content = json.loads(config.read_text())
+        content["alertmanager"].update(authority.options())
+        config.write_text(json.dumps(content))
+        variables = {**REMAP, "target": "gpu1", "drill_confirm": True, "drill_wait_seconds": 2}
+        status, output = made.console.run("drill", **variables)
+        assert status != 0 and "Not ended after 2 s: gpu1" in output, output
+        assert len(server.posted) == 2 and server.active() == [], "raised and ended"
 
 
 def test_a_node_that_does_not_get_there_is_named(loop: Loop) -> None:

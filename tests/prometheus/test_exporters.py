@@ -107,7 +107,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
 
 def web_config(folder: Path, certificate: tuple[str, str], clients: bool) -> Path:
     """What the role exporter writes for the web server, with the certificates beside it."""
-    for name, source in (("tls.crt", 0), ("tls.key", 1), ("client_ca.crt", 0)):
+    for name, source in (("tls.crt", 0), ("tls.key", 1), ("ca.crt", 0)):
         (folder / name).write_text(Path(certificate[source]).read_text())
     told = PROGRAM | {"tls_certificate": "x", "tls_key": "x", "tls_client_ca": "x" if clients else ""}
     path = folder / "web.yml"
@@ -180,6 +180,9 @@ def test_prometheus_probes_a_node_through_an_exporter_with_tls(certificate: tupl
         "prometheus",
         "prometheus.yml.j2",
         prometheus_probes=[probe],
+        prometheus_scrape_tls_ca="",
+        prometheus_scrape_tls_certificate="",
+        prometheus_tls_certificate="",
         __prometheus_targets_dir=str(tmp_path),
         __prometheus_rules_dir=str(tmp_path / "rules"),
     )

@@ -12,6 +12,8 @@ import pytest
 from prometheus_rendered import JOBS, RULE_FILES, RULE_TESTS, rules
 from render import render
 
+from ansible_collections.aidc.ops.tests.fakes.certificates import Authority
+
 
 def promtool(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [str(prometheus_server.program("promtool")), *arguments]
@@ -42,8 +44,17 @@ def test_a_rule_that_never_fires_would_be_noticed(rule_folder: Path) -> None:
 
 
 def test_configuration_passes_promtool(tmp_path: Path) -> None:
+    # promtool reads the certificates, too.
+    certificate, key = Authority(tmp_path).issue("tls")
+    assert (certificate, key) == (str(tmp_path / "tls.crt"), str(tmp_path / "tls.key"))
     (tmp_path / "prometheus.yml").write_text(
-        render("prometheus", "prometheus.yml.j2", prometheus_targets=JOBS, prometheus_external_labels={"site": 'a "b"'})
+        render(
+            "prometheus",
+            "prometheus.yml.j2",
+            prometheus_targets=JOBS,
+            prometheus_external_labels={"site": 'a "b"'},
+            __prometheus_scrape_dir=str(tmp_path),
+        )
     )
     result = promtool(tmp_path, "check", "config", "prometheus.yml")
     assert result.returncode == 0, result.stdout + result.stderr

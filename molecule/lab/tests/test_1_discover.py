@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from demo_lab import PKI
 
 FOLDER = "/srv/aidc/test_discover"
 FLEET = f"{FOLDER}/fleet/latest.jsonl"
@@ -111,8 +112,9 @@ def test_the_fleet_becomes_an_inventory_by_model_and_rack(accepted: Discovery) -
 
 
 def test_prometheus_knows_the_same_hosts(accepted: Discovery) -> None:
-    url = f"http://{accepted.lab.addresses['ctl']}:9090"
-    found = accepted.inventory("prometheus", f"plugin: aidc.ops.prometheus\nurl: {url}\n")
+    url = f"https://{accepted.lab.addresses['ctl']}:9090"
+    access = f"ca_path: {PKI}/ca.crt\nclient_cert: {PKI}/ctl.crt\nclient_key: {PKI}/ctl.key\n"
+    found = accepted.inventory("prometheus", f"plugin: aidc.ops.prometheus\nurl: {url}\n{access}")
     variables = found["_meta"]["hostvars"]
     assert sorted(variables) == sorted(accepted.lab.plan.names)
     for name in GPU_NODES:

@@ -92,12 +92,23 @@ def test_the_rest_service_answers_with_a_token() -> None:
 
 
 def test_prometheus_scrapes_every_target(healthy) -> None:
-    url = f"http://{healthy.lab.addresses['ctl']}:9090/api/v1/query?query=up"
-    result = json.loads(healthy.lab.exec("ctl", "curl", "--silent", "--fail", url))["data"]["result"]
+    result = json.loads(healthy.lab.ask(9090, "api/v1/query?query=up"))["data"]["result"]
     seen = {(item["metric"]["job"], item["metric"]["instance"]) for item in result if item["value"][1] == "1"}
     assert {("gpu_exporter", name) for name in GPU} <= seen
     assert {("node_exporter", name) for name in SERVICES} <= seen
     assert all(item["value"][1] == "1" for item in result)
+
+
+@pytest.mark.parametrize("port", [9090, 9093, 9100])
+def test_who_has_no_certificate_is_let_in_nowhere(healthy, port: int) -> None:
+    host, address = node("ctl"), healthy.lab.addresses["ctl"]
+    stranger = host.run(f"curl --silent --insecure --max-time 10 https://{address}:{port}/metrics")
+    # Neither let in, nor was nobody there (7), nor did nobody answer (28).
+    assert (stranger.rc in (0, 7, 28), stranger.stdout) == (False, "")
+    # That is what Go's servers say to a word in plain text.
+    plain = host.run(f"curl --silent --output /dev/null --write-out '%{{http_code}}' http://{address}:{port}/metrics")
+    assert plain.stdout == "400"
+    assert healthy.lab.ask(port, "metrics").count("go_info")
 
 
 def test_only_the_watchdog_fires(healthy) -> None:

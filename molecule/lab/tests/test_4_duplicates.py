@@ -43,9 +43,8 @@ def tell_as_alert(loop, slot: int) -> None:
         "startsAt": datetime.fromtimestamp(time.time(), UTC).isoformat(),
         "endsAt": datetime.fromtimestamp(time.time() + 15, UTC).isoformat(),
     }
-    url = f"http://{loop.lab.addresses['ctl']}:9093/api/v2/alerts"
-    post = ["curl", "--silent", "--fail", "--header", "Content-Type: application/json", "--data", "@-", url]
-    loop.lab.exec("ctl", *post, stdin=json.dumps([alert]))
+    post = ["--header", "Content-Type: application/json", "--data", "@-"]
+    loop.lab.ask(9093, "api/v2/alerts", *post, stdin=json.dumps([alert]))
 
 
 @pytest.fixture(scope="module")

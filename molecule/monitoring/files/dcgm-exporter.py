@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import argparse
+import ssl
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -15,6 +16,7 @@ parser.add_argument("-f", type=Path, required=True)
 parser.add_argument("-a", default=":9400")
 parser.add_argument("-c", type=int, default=30000)
 parser.add_argument("-x", type=int, default=300000)
+parser.add_argument("--web-config-file", type=Path)
 options = parser.parse_args()
 
 lines = [line for line in options.f.read_text().splitlines() if line and not line.startswith("#")]
@@ -30,4 +32,16 @@ class Metrics(BaseHTTPRequestHandler):
 
 
 address, _colon, port = options.a.rpartition(":")
-HTTPServer((address, int(port)), Metrics).serve_forever()
+server = HTTPServer((address, int(port)), Metrics)
+if options.web_config_file:
+    # As much of the exporter toolkit's format as the role writes: "name: value", one on each line.
+    lines = options.web_config_file.read_text().splitlines()
+    settings = dict(line.strip().split(": ", 1) for line in lines if ": " in line and not line.startswith("#"))
+    if "cert_file" in settings:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(settings["cert_file"], settings["key_file"])
+        if "client_ca_file" in settings:
+            context.load_verify_locations(settings["client_ca_file"])
+            context.verify_mode = ssl.CERT_REQUIRED
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+server.serve_forever()

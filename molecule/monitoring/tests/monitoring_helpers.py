@@ -25,31 +25,51 @@ def run(host: Any, command: str) -> str:
     return str(done.stdout)
 
 
+# Where the roles have placed a node's own certificate. As a client, any of the same authority will do.
+CERTIFICATE = "/etc/prometheus/web/prometheus-node-exporter"
+
+
+def curl(host: Any, url: str, *options: str, seconds: int = 5) -> str:
+    """What a server answers to a node that shows its certificate and checks the server's."""
+    access = f"--cacert {CERTIFICATE}/ca.crt --cert {CERTIFICATE}/tls.crt --key {CERTIFICATE}/tls.key"
+    return run(host, f"curl -sS --fail --max-time {seconds} {access} {shlex.join([*options, url])}")
+
+
 def prometheus(path: str) -> Any:
-    return json.loads(run(MON, f"curl -sS --fail --max-time 5 {shlex.quote('http://127.0.0.1:9090/api/v1/' + path)}"))[
-        "data"
-    ]
+    return json.loads(curl(MON, f"https://127.0.0.1:9090/api/v1/{path}"))["data"]
 
 
 def query(expression: str) -> list[dict[str, Any]]:
     """Samples of an instant query, as [{labels, value}]."""
-    command = "curl -sS --fail --max-time 5 http://127.0.0.1:9090/api/v1/query --data-urlencode " + shlex.quote(
-        f"query={expression}"
-    )
-    result = json.loads(run(MON, command))["data"]["result"]
+    answer = curl(MON, "https://127.0.0.1:9090/api/v1/query", "--data-urlencode", f"query={expression}")
+    result = json.loads(answer)["data"]["result"]
     return [{"labels": sample["metric"], "value": float(sample["value"][1])} for sample in result]
 
 
 def active_alerts(name: str) -> list[dict[str, Any]]:
     """The active alerts of this name as Alertmanager's API gives them to the loop."""
-    found = json.loads(run(MON, "curl -sS --fail --max-time 5 'http://127.0.0.1:9093/api/v2/alerts?active=true'"))
+    found = json.loads(curl(MON, "https://127.0.0.1:9093/api/v2/alerts?active=true"))
     return [alert for alert in found if alert["labels"]["alertname"] == name and alert["status"]["state"] == "active"]
 
 
 def metrics(host: Any, address: str) -> list[Any]:
     """All samples that an exporter serves."""
-    text = run(host, f"curl -sS --fail --max-time 15 http://{address}/metrics")
+    text = curl(host, f"https://{address}/metrics", seconds=15)
     return [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+
+
+def assert_refused(host: Any, arguments: str) -> None:
+    """That somebody is there (7: nobody, 28: no answer), and does not let curl in."""
+    done = host.run(f"curl -s --max-time 10 {arguments}")
+    assert (done.rc in (0, 7, 28), done.stdout) == (False, "")
+
+
+def answers(host: Any, address: str) -> bool:
+    """Whether an exporter serves its metrics just now."""
+    try:
+        return bool(metrics(host, address))
+    except AssertionError:
+        return False
 
 
 def seconds_until(condition: Callable[[], Any], limit: float, what: str) -> float:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from monitoring_helpers import GPU1, active_alerts, metrics, query, run, seconds_until
+from monitoring_helpers import GPU1, MON, active_alerts, answers, metrics, query, run, seconds_until
 from waiting import wait_for
 
 HARD_FAULT_SECONDS = 60
@@ -42,8 +42,7 @@ def state(gpu: int) -> dict[str, str]:
 
 
 def exported() -> list[Any]:
-    address = run(GPU1, "hostname -i").split()[0]
-    return metrics(GPU1, f"{address}:9400")
+    return metrics(MON, "gpu1:9400")
 
 
 def values(gpu: int) -> dict[str, float]:
@@ -157,4 +156,4 @@ def test_an_exporter_that_is_down_is_not_taken_for_missing_gpus() -> None:
 
 def test_an_exporter_that_is_killed_comes_back() -> None:
     run(GPU1, "systemctl kill -s KILL aidc-gpu-exporter")
-    wait_for(lambda: GPU1.run("curl -sf http://$(hostname -i):9400/metrics").rc == 0, 30, "the exporter again")
+    wait_for(lambda: answers(MON, "gpu1:9400"), 30, "the exporter again")

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 sys.path.insert(0, str(Path(__file__).parent))
-from monitoring_helpers import GPU1, MON, active_alerts, metrics, prometheus, query, run
+from monitoring_helpers import GPU1, MON, active_alerts, assert_refused, curl, metrics, prometheus, query, run
 from waiting import wait_for
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -63,6 +63,43 @@ def test_the_watchdog_reaches_alertmanager() -> None:
 def test_the_servers_listen_locally_only(host: Any, port: int) -> None:
     listening = run(host, f"ss -Hltn 'sport = :{port}'").split()
     assert listening[3] == f"127.0.0.1:{port}"
+
+
+ENDPOINTS = [
+    (MON, "127.0.0.1:9090"),
+    (MON, "127.0.0.1:9093"),
+    (GPU1, "mon:9100"),
+    (GPU1, "mon:9400"),
+    (MON, "gpu1:9100"),
+    (MON, "gpu1:9400"),
+]
+
+
+@pytest.mark.parametrize(("asking", "address"), ENDPOINTS)
+def test_only_who_shows_a_certificate_is_let_in(asking: Any, address: str) -> None:
+    assert "HELP" in curl(asking, f"https://{address}/metrics")
+    assert_refused(asking, f"--insecure https://{address}/metrics")
+
+
+@pytest.mark.parametrize(("asking", "address"), ENDPOINTS)
+def test_a_certificate_of_somebody_else_is_refused(asking: Any, address: str) -> None:
+    new = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=stranger"
+    run(asking, f"{new} -keyout /root/stranger.key -out /root/stranger.crt 2>/dev/null")
+    assert_refused(asking, f"--insecure --cert /root/stranger.crt --key /root/stranger.key https://{address}/metrics")
+
+
+@pytest.mark.parametrize(("asking", "address"), ENDPOINTS)
+def test_nothing_is_served_in_plain_text(asking: Any, address: str) -> None:
+    # Go's servers answer 400, Python's end the connection.
+    assert "HELP" not in asking.run(f"curl -s http://{address}/metrics").stdout
+
+
+def test_a_key_is_readable_by_its_program_only() -> None:
+    for folder in ("prometheus", "prometheus-alertmanager", "prometheus-node-exporter"):
+        key = MON.file(f"/etc/prometheus/web/{folder}/tls.key")
+        assert (key.user, key.group, key.mode) == ("root", "prometheus", 0o440)
+    key = GPU1.file("/etc/aidc_ops/gpu_exporter/tls.key")
+    assert (key.user, key.group, key.mode) == ("aidc-gpu-exporter", "root", 0o440)
 
 
 def test_alertmanager_opens_no_cluster_port() -> None:
@@ -115,7 +152,6 @@ def test_a_heartbeat_ends_the_alert_about_its_absence() -> None:
 
 
 def test_where_dcgm_is_there_it_is_told_what_to_collect() -> None:
-    address = run(MON, "hostname -i").split()[0]
-    fields = {sample.name for sample in metrics(MON, f"{address}:9400")}
+    fields = {sample.name for sample in metrics(GPU1, "mon:9400")}
     assert {"DCGM_EXP_XID_ERRORS_COUNT", "DCGM_FI_DEV_ROW_REMAP_FAILURE", "DCGM_FI_DEV_ROW_REMAP_PENDING"} <= fields
     assert not MON.file("/etc/systemd/system/aidc-gpu-exporter.service").exists

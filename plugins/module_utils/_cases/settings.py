@@ -70,13 +70,22 @@ class KernelLogSettings:
 
 @dataclass(frozen=True)
 class AlertmanagerSettings:
-    """Which Alertmanagers are polled. ``watchdog_alert`` None: no heartbeat is expected, and none can be missed."""
+    """Which Alertmanagers are polled. ``watchdog_alert`` None: no heartbeat is expected, and none can be missed.
+
+    ``ca_file``: who signed their certificates; None: the authorities of the machine. ``client_cert`` and ``client_key``
+    are shown to them, and ``username`` with the password in ``password_file``, where they are given.
+    """
 
     urls: tuple[str, ...] = ()
     poll_seconds: float = 5.0
     timeout_seconds: float = 5.0
     watchdog_alert: str | None = "Watchdog"
     blind_after_seconds: float = 60.0
+    ca_file: str | None = None
+    client_cert: str | None = None
+    client_key: str | None = None
+    username: str | None = None
+    password_file: str | None = None
 
 
 @dataclass(frozen=True)
@@ -206,12 +215,7 @@ def parse_settings(data: Any) -> Settings:
         },
         containment=read.choice(("in_process", "playbook"))(whole.get("containment", "in_process"), "containment"),
         kernel_log=read.fill(KernelLogSettings, whole.get("kernel_log", {}), "kernel_log", {}),
-        alertmanager=read.fill(
-            AlertmanagerSettings,
-            whole.get("alertmanager", {}),
-            "alertmanager",
-            {"urls": read.texts, "watchdog_alert": text},
-        ),
+        alertmanager=_alertmanager(whole.get("alertmanager", {})),
         webhook=_webhook(whole.get("webhook", {})),
         ticket=_ticket(whole.get("ticket", {})),
         notify=_notify(whole.get("notify", {})),
@@ -246,6 +250,16 @@ def _engine(raw: Any, where: str) -> EngineSettings:
     text = read.or_null(read.text)
     kind = read.choice(("slurm", "kubernetes"))
     return read.fill(EngineSettings, raw, where, {"kind": kind, "kubeconfig": text, "context": text})
+
+
+def _alertmanager(raw: Any) -> AlertmanagerSettings:
+    access = ("ca_file", "client_cert", "client_key", "username", "password_file")
+    readers = {"urls": read.texts, **dict.fromkeys(("watchdog_alert", *access), read.or_null(read.text))}
+    made = read.fill(AlertmanagerSettings, raw, "alertmanager", readers)
+    for part, whole in (("client_key", "client_cert"), ("password_file", "username")):
+        if getattr(made, part) and not getattr(made, whole):
+            raise SettingsError(f"alertmanager.{part} is given without alertmanager.{whole}")
+    return made
 
 
 def _webhook(raw: Any) -> WebhookSettings:

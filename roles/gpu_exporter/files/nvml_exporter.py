@@ -22,6 +22,8 @@ import ctypes
 import logging
 import signal
 import socket
+import socketserver
+import ssl
 import subprocess
 import sys
 import threading
@@ -29,8 +31,9 @@ import time
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, Callable, Iterable, Iterator
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
-from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, start_http_server
+from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, make_wsgi_app
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 VERSION = "0.1.0"
@@ -39,6 +42,8 @@ GPU_LABELS = ("gpu", "UUID", "pci_bus_id", "device", "modelName", "Hostname", "D
 EVENT_WAIT_MS = 2000
 RETRY_SECONDS = 5.0
 NEWCOMER_SECONDS = 60.0
+# A client that says nothing for so long is let go.
+CLIENT_SECONDS = 10.0
 NEWCOMER = """
 import sys, pynvml
 try:
@@ -679,6 +684,68 @@ def _counter(name: str, text: str, value: float) -> Metric:
     return metric
 
 
+# --- Serving ---------------------------------------------------------------------------------------------------------
+
+
+class Tls:
+    """Makes the TLS context of a connection from files, so that a renewed certificate needs no restart.
+
+    With ``client_ca``, only clients with a certificate of that authority are let in. Raises OSError.
+    """
+
+    def __init__(self, certificate: str, key: str, client_ca: str) -> None:
+        self._certificate, self._key, self._client_ca = certificate, key, client_ca
+
+    def context(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.load_cert_chain(self._certificate, self._key)
+        if self._client_ca:
+            context.load_verify_locations(self._client_ca)
+            context.verify_mode = ssl.CERT_REQUIRED
+        return context
+
+
+class Handler(WSGIRequestHandler):
+    """Answers a scrape without a line in the log."""
+
+    timeout = CLIENT_SECONDS
+
+    def log_message(self, format: str, *args: Any) -> None:
+        log.debug(format, *args)
+
+
+class Server(socketserver.ThreadingMixIn, WSGIServer):
+    """A thread for each client. The TLS handshake is made there: a client that says nothing holds nobody up."""
+
+    daemon_threads = True
+
+    def __init__(self, address: str, port: int, tls: Tls | None) -> None:
+        self._tls = tls
+        family, _kind, _protocol, _name, where = socket.getaddrinfo(
+            address, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        self.address_family = family
+        super().__init__(where[:2], Handler)  # type: ignore[arg-type]
+
+    def server_bind(self) -> None:
+        # That of HTTPServer asks the name service for the name of the machine, which may take long.
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = "", self.server_address[1]
+        self.setup_environ()
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        if self._tls is None:
+            super().finish_request(request, client_address)
+            return
+        request.settimeout(CLIENT_SECONDS)
+        with self._tls.context().wrap_socket(request, server_side=True) as secure:
+            super().finish_request(secure, client_address)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        log.debug("client %s", client_address, exc_info=True)
+
+
 # --- Program ---------------------------------------------------------------------------------------------------------
 
 
@@ -688,7 +755,13 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--listen-port", type=int, default=9400)
     parser.add_argument("--collect-timeout", type=float, default=5.0, help="seconds one scrape may wait for NVML")
     parser.add_argument("--xid-window", type=float, default=300.0, help="seconds an XID error stays counted")
-    return parser.parse_args(arguments)
+    parser.add_argument("--tls-certificate", default="", help="serve with this certificate")
+    parser.add_argument("--tls-key", default="", help="its key")
+    parser.add_argument("--tls-client-ca", default="", help="let in only clients with a certificate of this authority")
+    options = parser.parse_args(arguments)
+    if bool(options.tls_certificate) != bool(options.tls_key) or (options.tls_client_ca and not options.tls_key):
+        parser.error("--tls-certificate and --tls-key belong together, and --tls-client-ca needs both")
+    return options
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -696,6 +769,15 @@ def main(arguments: list[str] | None = None) -> int:
 
     options = parse_arguments(arguments)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
+    tls = Tls(options.tls_certificate, options.tls_key, options.tls_client_ca) if options.tls_key else None
+    try:
+        if tls is not None:
+            # An unusable file is better known now than at the first scrape.
+            tls.context()
+        server = Server(options.listen_address, options.listen_port, tls)
+    except OSError as error:
+        log.error("cannot start: %s", error)
+        return 1
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_args: stop.set())
@@ -708,7 +790,8 @@ def main(arguments: list[str] | None = None) -> int:
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     registry.register(GpuCollector(reader, events, listener, socket.gethostname()))
-    start_http_server(options.listen_port, addr=options.listen_address, registry=registry)
+    server.set_app(make_wsgi_app(registry))
+    threading.Thread(target=server.serve_forever, name="server", daemon=True).start()
     log.info("listening on %s port %d", options.listen_address, options.listen_port)
     stop.wait()
     listener.stop()

@@ -267,7 +267,10 @@ def _report_failure(args: argparse.Namespace) -> int:
         format_time,
         post_alerts,
     )
+    from ansible_collections.aidc.ops.plugins.plugin_utils._http import access_from
 
+    options = settings_module.load_settings(args.config).alertmanager
+    access = access_from(lambda name: getattr(options, name, None))
     now = time.time()
     alert = {
         "labels": {
@@ -281,9 +284,9 @@ def _report_failure(args: argparse.Namespace) -> int:
         "endsAt": format_time(now + FAILURE_ALERT_SECONDS),
     }
     failed = 0
-    for url in settings_module.load_settings(args.config).alertmanager.urls:
+    for url in options.urls:
         try:
-            post_alerts(url, [alert], POST_SECONDS)
+            post_alerts(url, [alert], POST_SECONDS, access)
         except AlertmanagerError as exc:
             print(f"aidc-cases: {exc}", file=sys.stderr)
             failed = 2

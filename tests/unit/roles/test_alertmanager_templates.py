@@ -44,7 +44,11 @@ def test_receivers_routes_and_inhibition_are_placed_as_they_are() -> None:
 
 def test_the_cluster_is_off_by_default() -> None:
     line = render("alertmanager", "default.j2").splitlines()[-1]
-    assert line == 'ARGS="--web.listen-address=127.0.0.1:9093 --data.retention=120h --cluster.listen-address="'
+    assert line == (
+        'ARGS="--web.listen-address=127.0.0.1:9093 '
+        "--web.config.file=/etc/prometheus/web/prometheus-alertmanager/web.yml "
+        '--data.retention=120h --cluster.listen-address="'
+    )
 
 
 def test_a_cluster_names_its_peers() -> None:
@@ -55,7 +59,7 @@ def test_a_cluster_names_its_peers() -> None:
         alertmanager_cluster_peers=["192.0.2.2:9094", "192.0.2.3:9094"],
         alertmanager_extra_args=["--log.level=debug"],
     ).splitlines()[-1]
-    assert line.split(" ")[2:] == [
+    assert line.split(" ")[3:] == [
         "--cluster.listen-address=192.0.2.1:9094",
         "--cluster.peer=192.0.2.2:9094",
         "--cluster.peer=192.0.2.3:9094",

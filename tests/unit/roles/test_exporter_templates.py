@@ -9,10 +9,24 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar
 from exporter_rendered import PROGRAM, arguments, rendered
 from render import ROOT, load_variables, render
 
 ROLES = ["blackbox_exporter", "pushgateway", "bmc_exporter", "snmp_exporter"]
+
+
+WEB = {
+    "role": "demo",
+    "title": "the demo",
+    "directory": "/etc/demo",
+    "group": "demo",
+    "tls_certificate": "/pki/n.crt",
+    "tls_key": "/pki/n.key",
+    "tls_client_ca": "/pki/ca.crt",
+    "handler": "Restart the demo",
+}
 
 
 def unit(template: str, **more: Any) -> configparser.ConfigParser:
@@ -69,17 +83,50 @@ def test_a_certificate_turns_on_tls_and_an_authority_asks_for_certificates() -> 
     }
     asked = web(**served, tls_client_ca="/pki/ca.crt")["tls_server_config"]
     assert asked["client_auth_type"] == "RequireAndVerifyClientCert"
-    assert asked["client_ca_file"] == f"{folder}/client_ca.crt"
+    assert asked["client_ca_file"] == f"{folder}/ca.crt"
+
+
+def test_logins_are_written_with_their_hashes_and_nothing_of_them_is_a_template() -> None:
+    users = {"alice": "$2y$05$" + "a" * 53, "{{ 7 * 7 }}": "$2y$05$" + "b" * 53}
+    made = yaml.safe_load(render("exporter", "web.yml.j2", exporter_web=WEB | {"basic_auth_users": users}))
+    assert made["basic_auth_users"] == users
+    assert "tls_server_config" in made
+    plain = WEB | {"tls_certificate": "", "basic_auth_users": users}
+    assert set(yaml.safe_load(render("exporter", "web.yml.j2", exporter_web=plain))) == {"basic_auth_users"}
+
+
+def files(**more: Any) -> dict[str, tuple[str, str]]:
+    """{name: (where it comes from, option that says so)} of what is placed for a web server."""
+    names = load_variables(ROOT / "roles/exporter/vars/main.yml") | {"exporter_web": WEB | more}
+    placed = Templar(DataLoader(), variables=names).template(names["__exporter_web_files"])
+    return {file["name"]: (file["src"], file["option"]) for file in placed}
+
+
+def test_each_file_is_known_by_its_option() -> None:
+    assert files() == {
+        "tls.crt": ("/pki/n.crt", "demo_tls_certificate"),
+        "tls.key": ("/pki/n.key", "demo_tls_key"),
+        "ca.crt": ("/pki/ca.crt", "demo_tls_client_ca"),
+    }
+    assert files(client=True)["ca.crt"] == ("/pki/ca.crt", "demo_tls_ca")
+
+
+def test_without_a_certificate_a_server_gets_no_file_and_a_client_the_authority() -> None:
+    assert {source for source, _option in files(tls_certificate="").values()} == {""}
+    found = files(tls_certificate="", client=True)
+    assert [found[name][0] for name in ("tls.crt", "tls.key", "ca.crt")] == ["", "", "/pki/ca.crt"]
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_every_role_is_local_and_plain_unless_told_otherwise(role: str) -> None:
+def test_every_role_is_local_and_wants_certificates_unless_told_otherwise(role: str) -> None:
     made = arguments(role)
     (listens,) = [word for word in made if word.startswith("--web.listen-address=")]
     assert listens.startswith("--web.listen-address=127.0.0.1:")
-    served = {f"{role}_tls_certificate": "/c", f"{role}_tls_key": "/k", f"{role}_tls_client_ca": "/a"}
-    assert yaml.safe_load(rendered(role, "web.yml.j2")) == {}
-    assert "client_ca_file" in yaml.safe_load(rendered(role, "web.yml.j2", **served))["tls_server_config"]
+    asked = yaml.safe_load(rendered(role, "web.yml.j2"))["tls_server_config"]
+    assert asked["client_auth_type"] == "RequireAndVerifyClientCert"
+    assert yaml.safe_load(rendered(role, "web.yml.j2", **{f"{role}_tls_certificate": ""})) == {}
+    everybody = yaml.safe_load(rendered(role, "web.yml.j2", **{f"{role}_tls_client_ca": ""}))["tls_server_config"]
+    assert "client_ca_file" not in everybody
     assert arguments(role, **{f"{role}_extra_args": ["--log.level=warn"]})[-3] == "--log.level=warn"
 
 

@@ -47,6 +47,28 @@ def test_the_unit_starts_the_program_with_arguments_it_knows() -> None:
     options = program_arguments(command)
     assert (options.listen_address, options.listen_port) == ("192.0.2.11", 9400)
     assert (options.collect_timeout, options.xid_window) == (5.0, 60.0)
+    folder = "/etc/aidc_ops/gpu_exporter"
+    assert (options.tls_certificate, options.tls_key, options.tls_client_ca) == (
+        f"{folder}/tls.crt",
+        f"{folder}/tls.key",
+        f"{folder}/ca.crt",
+    )
+
+
+def test_tls_can_be_switched_off_and_need_not_ask_for_certificates() -> None:
+    def served(**variables: str) -> tuple[str, str]:
+        command = unit("aidc-gpu-exporter.service.j2", **variables)["Service"]["ExecStart"][0]
+        options = program_arguments(command)
+        return options.tls_key, options.tls_client_ca
+
+    assert served(gpu_exporter_tls_certificate="") == ("", "")
+    assert served(gpu_exporter_tls_client_ca="") == ("/etc/aidc_ops/gpu_exporter/tls.key", "")
+
+
+def test_arguments_that_do_not_belong_together_are_refused() -> None:
+    for words in ("--tls-certificate /c", "--tls-key /k", "--tls-client-ca /a"):
+        with pytest.raises(SystemExit):
+            program_arguments(f"python program {words}")
 
 
 def test_the_interpreter_may_come_from_the_inventory() -> None:
@@ -69,7 +91,8 @@ def test_dcgm_gets_its_own_command_replaced() -> None:
     ]
     assert service["ExecStart"] == [
         "",
-        "/usr/bin/dcgm-exporter -f /etc/dcgm-exporter/aidc_ops-counters.csv -a [2001:db8::1]:9400 -c 5000 -x 300000",
+        "/usr/bin/dcgm-exporter -f /etc/dcgm-exporter/aidc_ops-counters.csv -a [2001:db8::1]:9400 -c 5000 -x 300000"
+        " --web-config-file /etc/aidc_ops/gpu_exporter/web.yml",
     ]
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import configparser
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -28,11 +29,10 @@ def datasources(*sources: dict[str, Any], **variables: Any) -> dict[str, Any]:
 
 def test_nobody_is_let_in_by_default() -> None:
     read = settings()
-    assert dict(read["server"]) == {"protocol": "http", "http_addr": "127.0.0.1", "http_port": "3000"}
+    assert (read["server"]["protocol"], read["server"]["http_addr"]) == ("https", "127.0.0.1")
     assert dict(read["auth.anonymous"]) == {"enabled": "false"}
     assert read["users"]["allow_sign_up"] == "false"
     assert read["security"]["admin_password"] == PASSWORD
-    assert read["security"]["cookie_secure"] == "false"
     assert read["analytics"]["reporting_enabled"] == "false"
 
 
@@ -53,10 +53,13 @@ def test_a_certificate_means_tls() -> None:
         "http_addr": "192.0.2.1",
         "http_port": "3000",
         "root_url": "https://grafana.example.com/",
-        "cert_file": "/etc/grafana/tls.crt",
-        "cert_key": "/etc/grafana/tls.key",
+        "cert_file": "/etc/aidc_ops/grafana/tls.crt",
+        "cert_key": "/etc/aidc_ops/grafana/tls.key",
     }
     assert read["security"]["cookie_secure"] == "true"
+    plain = settings(grafana_tls_certificate="")
+    assert dict(plain["server"]) == {"protocol": "http", "http_addr": "127.0.0.1", "http_port": "3000"}
+    assert plain["security"]["cookie_secure"] == "false"
 
 
 def test_screens_on_a_wall_may_look_without_a_login() -> None:
@@ -87,11 +90,39 @@ def test_text_from_outside_stays_text() -> None:
 
 
 def test_prometheus_on_the_same_machine_is_the_default() -> None:
-    (source,) = datasources()["datasources"]
+    (source,) = datasources(grafana_datasources_tls_ca="", grafana_datasources_tls_certificate="")["datasources"]
     assert (source["uid"], source["url"], source["isDefault"]) == ("prometheus", "http://127.0.0.1:9090", True)
     assert source["jsonData"] == {"timeInterval": "10s"}
+    assert source["secureJsonData"] == {}
     assert source["basicAuth"] is False
     assert source["editable"] is False
+
+
+def test_prometheus_is_shown_a_certificate_and_others_are_not(tmp_path: Path) -> None:
+    given = {}
+    for name in ("ca", "certificate", "key"):
+        path = tmp_path / name
+        path.write_text(f"-----BEGIN {name}-----\n{{{{ 7 * 7 }}}} $HOME\n")
+        given[f"grafana_datasources_tls_{name}"] = str(path)
+    other = {"name": "far", "uid": "far", "url": "https://prometheus.example.com"}
+    (source,) = datasources(**given)["datasources"]
+    assert source["url"] == "https://127.0.0.1:9090"
+    assert source["jsonData"] == {"tlsAuthWithCACert": True, "tlsAuth": True, "timeInterval": "10s"}
+    # Grafana makes one dollar sign of two.
+    assert source["secureJsonData"] == {
+        "tlsCACert": "-----BEGIN ca-----\n{{ 7 * 7 }} $$HOME",
+        "tlsClientCert": "-----BEGIN certificate-----\n{{ 7 * 7 }} $$HOME",
+        "tlsClientKey": "-----BEGIN key-----\n{{ 7 * 7 }} $$HOME",
+    }
+    (source,) = datasources(other, **given)["datasources"]
+    assert (source["jsonData"], source["secureJsonData"]) == ({}, {})
+
+
+def test_before_the_certificates_are_made_there_is_nothing_to_show() -> None:
+    (source,) = datasources(grafana_datasources_tls_ca="/none", grafana_datasources_tls_certificate="/none")[
+        "datasources"
+    ]
+    assert source["secureJsonData"] == {}
 
 
 def test_passwords_with_a_dollar_sign_are_not_taken_for_variables() -> None:

@@ -24,8 +24,21 @@ def arguments(**variables: Any) -> list[str]:
 def test_metrics_are_served_at_the_default_address() -> None:
     assert arguments() == [
         "--web.listen-address=192.0.2.11:9100",
+        "--web.config.file=/etc/prometheus/web/prometheus-node-exporter/web.yml",
         "--collector.textfile.directory=/var/lib/prometheus/node-exporter",
     ]
+
+
+@pytest.mark.parametrize(
+    ("said", "option"),
+    [
+        ('  --web.config=""  Path to config yaml file', "--web.config"),
+        ('  --[no-]web.x\n  --web.config.file=""  Path', "--web.config.file"),
+        ("", "--web.config.file"),
+    ],
+)
+def test_older_versions_call_the_option_otherwise(said: str, option: str) -> None:
+    assert f"{option}=/etc/" in arguments(__node_exporter_help={"rc": 0, "stdout": "", "stderr": said})[1]
 
 
 def test_collectors_are_turned_on_and_off() -> None:
@@ -34,13 +47,13 @@ def test_collectors_are_turned_on_and_off() -> None:
         node_exporter_collectors_disabled=["mdadm", "zfs"],
         node_exporter_extra_args=["--path.sysfs=/srv/sys"],
     )
-    assert made[2:] == ["--collector.ethtool", "--no-collector.mdadm", "--no-collector.zfs", "--path.sysfs=/srv/sys"]
+    assert made[3:] == ["--collector.ethtool", "--no-collector.mdadm", "--no-collector.zfs", "--path.sysfs=/srv/sys"]
 
 
 def test_only_the_chosen_units_are_exported() -> None:
     made = arguments(node_exporter_systemd_units=["slurmd.service", "munge.service"])
-    assert made[2] == "--collector.systemd"
-    pattern = made[3].removeprefix("--collector.systemd.unit-include=")
+    assert made[3] == "--collector.systemd"
+    pattern = made[4].removeprefix("--collector.systemd.unit-include=")
     # The exporter anchors the pattern at both ends.
     assert re.fullmatch(pattern, "slurmd.service")
     assert not re.fullmatch(pattern, "slurmd-service"), "a dot is a dot"

@@ -7,21 +7,29 @@ from __future__ import annotations
 
 import ast
 import ctypes
+import http.client
 import importlib.util
+import socket
+import ssl
 import sys
 import threading
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pynvml
 import pytest
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.exposition import generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.parser import text_string_to_metric_families
+
+from ansible_collections.aidc.ops.tests.fakes.certificates import Authority
 
 PROGRAM = Path(__file__).resolve().parents[3] / "roles" / "gpu_exporter" / "files" / "nvml_exporter.py"
 
@@ -580,3 +588,76 @@ def test_wrong_arguments_end_with_usage(bad: list[str], capsys: pytest.CaptureFi
         exporter.parse_arguments(bad)
     assert stopped.value.code == 2
     assert "usage:" in capsys.readouterr().err
+
+
+# --- Serving ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path)
+
+
+@contextmanager
+def serving(tls: Any = None) -> Iterator[int]:
+    """The port of a server that has one metric."""
+    registry = CollectorRegistry()
+    Gauge("demo", "One metric.", registry=registry).set(42)
+    server = exporter.Server("127.0.0.1", 0, tls)
+    server.set_app(exporter.make_wsgi_app(registry))
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    yield server.server_port
+    server.shutdown()
+    server.server_close()
+
+
+def ask(port: int, context: ssl.SSLContext | None = None) -> str:
+    url = f"{'https' if context else 'http'}://127.0.0.1:{port}/metrics"
+    with urllib.request.urlopen(url, timeout=10, context=context) as answer:
+        return str(answer.read().decode())
+
+
+def test_without_certificates_it_is_plain() -> None:
+    with serving() as port:
+        assert "demo 42.0" in ask(port)
+
+
+def test_only_clients_with_a_certificate_are_let_in(authority: Authority, tmp_path: Path) -> None:
+    stranger_folder = tmp_path / "stranger"
+    stranger_folder.mkdir()
+    stranger = Authority(stranger_folder, "somebody else").issue("stranger")
+    with serving(exporter.Tls(*authority.issue("node"), str(authority.ca))) as port:
+        assert "demo 42.0" in ask(port, authority.client(authority.issue("prometheus")))
+        for refused in (authority.client(), authority.client(stranger), None):
+            # By the handshake, or by the end of the connection right after it.
+            with pytest.raises((ssl.SSLError, urllib.error.URLError, ConnectionError, http.client.HTTPException)):
+                ask(port, refused)
+
+
+def test_a_client_that_says_nothing_holds_nobody_up(authority: Authority) -> None:
+    with serving(exporter.Tls(*authority.issue("node"), "")) as port, socket.create_connection(("127.0.0.1", port)):
+        began = time.monotonic()
+        assert "demo 42.0" in ask(port, authority.client())
+        assert time.monotonic() - began < exporter.CLIENT_SECONDS
+
+
+def test_a_renewed_certificate_needs_no_restart(authority: Authority) -> None:
+    paths = authority.issue("node")
+
+    def shown(port: int) -> bytes:
+        with (
+            socket.create_connection(("127.0.0.1", port)) as plain,
+            authority.client().wrap_socket(plain, server_hostname="localhost") as secure,
+        ):
+            return secure.getpeercert(binary_form=True) or b""
+
+    with serving(exporter.Tls(*paths, "")) as port:
+        before = shown(port)
+        authority.issue("node")
+        assert shown(port) != before
+
+
+def test_it_does_not_start_with_certificates_that_cannot_be_used(caplog: pytest.LogCaptureFixture) -> None:
+    assert exporter.main(["--tls-certificate", "/no/such.crt", "--tls-key", "/no/such.key"]) == 1
+    assert "cannot start" in caplog.text

@@ -140,10 +140,17 @@ def test_configuration_names_the_jobs_the_rules_and_the_alertmanagers() -> None:
     jobs = {job["job_name"]: job for job in config["scrape_configs"]}
     assert list(jobs) == ["prometheus", "node_exporter", "gpu_exporter"]
     assert jobs["prometheus"]["static_configs"] == [{"targets": ["127.0.0.1:9090"], "labels": {"instance": "ctl"}}]
+    assert {(job["scheme"], *job["tls_config"].values()) for job in jobs.values()} == {
+        ("https", *(f"/etc/prometheus/scrape/{name}" for name in ("ca.crt", "tls.crt", "tls.key")))
+    }
     assert jobs["gpu_exporter"]["file_sd_configs"] == [{"files": ["/etc/prometheus/targets/gpu_exporter.json"]}]
     assert config["rule_files"] == ["/etc/prometheus/rules/*.yml"]
     assert config["alerting"]["alertmanagers"] == [
-        {"static_configs": [{"targets": ["192.0.2.5:9093", "192.0.2.6:9093"]}]}
+        {
+            "static_configs": [{"targets": ["192.0.2.5:9093", "192.0.2.6:9093"]}],
+            "scheme": "https",
+            "tls_config": jobs["prometheus"]["tls_config"],
+        }
     ]
     assert config["global"]["external_labels"] == {"site": "{{ x }}"}
 
@@ -213,8 +220,47 @@ def test_a_job_may_have_times_tls_and_labels_of_its_own() -> None:
     made = config["scrape_configs"][-1]
     assert made["honor_labels"] is True
     assert made["scrape_interval"] == "30s"
-    assert "scheme" not in made
     assert "relabel_configs" not in made
+
+
+PLAIN = {"prometheus_scrape_tls_ca": "", "prometheus_scrape_tls_certificate": "", "prometheus_tls_certificate": ""}
+
+
+def test_tls_can_be_switched_off_and_on_for_one_job() -> None:
+    def ways(*jobs: dict[str, Any], **variables: Any) -> list[tuple[str, Any]]:
+        config = yaml.safe_load(render("prometheus", "prometheus.yml.j2", prometheus_targets=list(jobs), **variables))
+        asked = [*config["alerting"]["alertmanagers"], *config["scrape_configs"]]
+        return [(one["scheme"], one.get("tls_config")) for one in asked]
+
+    own = {"name": "a", "port": 1, "hosts": [], "tls_config": {"ca_file": "/etc/own.crt"}}
+    plain = {"name": "b", "port": 1, "hosts": [], "scheme": "http"}
+    system = {"name": "c", "port": 1, "hosts": [], "scheme": "https"}
+    assert ways(own, plain, system, **PLAIN) == [
+        ("http", None),
+        ("http", None),
+        ("https", {"ca_file": "/etc/own.crt"}),
+        ("http", None),
+        ("https", {}),
+    ]
+    assert [way[0] for way in ways(own, plain)] == ["https", "https", "https", "http"]
+    only_servers = ways(prometheus_scrape_tls_certificate="")
+    assert only_servers == [("https", {"ca_file": "/etc/prometheus/scrape/ca.crt"})] * 2
+
+
+def test_logins_are_shown_to_whom_they_are_for() -> None:
+    config = yaml.safe_load(
+        render(
+            "prometheus",
+            "prometheus.yml.j2",
+            prometheus_targets=JOBS,
+            prometheus_login={"username": "self", "password": "{{ 7 * 7 }}: #"},
+            prometheus_alertmanager_login={"username": "am", "password": "other"},
+        )
+    )
+    assert config["alerting"]["alertmanagers"][0]["basic_auth"] == {"username": "am", "password": "other"}
+    own, *others = config["scrape_configs"]
+    assert own["basic_auth"] == {"username": "self", "password": "{{ 7 * 7 }}: #"}
+    assert others and all("basic_auth" not in job for job in others)
 
 
 def test_a_job_without_nodes_is_an_empty_list() -> None:
@@ -226,7 +272,10 @@ def test_a_job_without_nodes_is_an_empty_list() -> None:
 
 def test_arguments_are_local_by_default_and_take_the_limits() -> None:
     text = render("prometheus", "default.j2")
-    assert text.splitlines()[-1] == 'ARGS="--web.listen-address=127.0.0.1:9090 --storage.tsdb.retention.time=15d"'
+    assert text.splitlines()[-1] == (
+        'ARGS="--web.listen-address=127.0.0.1:9090 --web.config.file=/etc/prometheus/web/prometheus/web.yml '
+        '--storage.tsdb.retention.time=15d"'
+    )
     limited = render(
         "prometheus", "default.j2", prometheus_retention_size="50GB", prometheus_extra_args=["--log.level=warn"]
     )

@@ -16,6 +16,7 @@ from ansible_collections.aidc.ops.extensions.eda.plugins.event_source.kernel_log
 from ansible_collections.aidc.ops.extensions.eda.plugins.source_utils.hook_bodies import context_of
 from ansible_collections.aidc.ops.plugins.module_utils._cases import holder
 from ansible_collections.aidc.ops.tests.fakes.alertmanager import FakeAlertmanager
+from ansible_collections.aidc.ops.tests.fakes.certificates import Authority
 from ansible_collections.aidc.ops.tests.fakes.controller import XID79, Controller
 
 PROGRAM = Path(__file__).resolve().parents[3] / "roles" / "remediation_controller" / "files" / "aidc_cases.py"
@@ -157,6 +158,19 @@ def test_bmc_context_is_what_the_listener_expects(controller: Controller, comman
     controller.config.write_text(json.dumps(content))
     assert command("bmc-context", "nobody")[0] == 2
     assert command("bmc-context", "gpu1")[1].strip() == context_of("gpu1", b"a-token-of-many-characters")
+
+
+def test_report_failure_shows_a_certificate(controller: Controller, command: Command, tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    with FakeAlertmanager(authority.server()) as server:
+        content = json.loads(controller.config.read_text())
+        content["alertmanager"]["urls"] = [server.url]
+        controller.config.write_text(json.dumps(content))
+        assert command("report-failure", "--controller", "ctl", "x.service")[0] == 2
+        content["alertmanager"].update(authority.options())
+        controller.config.write_text(json.dumps(content))
+        assert command("report-failure", "--controller", "ctl", "x.service")[0] == 0
+        assert [alert["labels"]["name"] for alert in server.posted] == ["x.service"]
 
 
 def test_report_failure_tells_every_alertmanager(

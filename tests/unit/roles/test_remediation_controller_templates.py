@@ -48,7 +48,30 @@ def test_the_default_settings_only_observe(settings: t.Callable[..., t.Any]) -> 
         "observe"
     }
     assert result.nodes["gpu1"].expected_gpus == 8 and result.nodes["gpu2"].address is None
-    assert result.alertmanager.urls == ("http://127.0.0.1:9093",)
+    assert result.alertmanager.urls == ("https://127.0.0.1:9093",)
+    collector = "/etc/aidc_ops/collector"
+    asked = result.alertmanager
+    assert (asked.ca_file, asked.client_cert, asked.client_key) == (
+        f"{collector}/ca.crt",
+        f"{collector}/server.crt",
+        f"{collector}/server.key",
+    )
+
+
+def test_only_who_speaks_tls_is_shown_a_certificate_and_another_one_may_be_named(
+    settings: t.Callable[..., t.Any],
+) -> None:
+    plain = settings(remediation_controller_alertmanager={"urls": ["http://a:9093"]}).alertmanager
+    assert (plain.ca_file, plain.client_cert) == (None, None)
+    given = {"urls": ["https://a:9093"], "client_cert": "/own/both.pem", "username": "loop", "password_file": "/own/pw"}
+    own = settings(remediation_controller_alertmanager=given).alertmanager
+    assert (own.client_cert, own.client_key, own.ca_file) == ("/own/both.pem", None, "/etc/aidc_ops/collector/ca.crt")
+    assert (own.username, own.password_file) == ("loop", "/own/pw")
+    parser = configparser.ConfigParser()
+    parser.read_string(place("ansible.cfg.j2", remediation_controller_alertmanager=given))
+    section = parser["callback_aidc_ops_alerts"]
+    assert (section["client_cert"], section["username"], section["ca_file"]) == ("/own/both.pem", "loop", own.ca_file)
+    assert "client_key" not in section
 
 
 def test_every_setting_reaches_the_file(settings: t.Callable[..., t.Any]) -> None:
@@ -129,6 +152,8 @@ def test_ansible_configuration_enables_the_callback() -> None:
     assert parser["defaults"]["host_key_checking"] == "true"
     assert parser["callback_aidc_ops_alerts"]["urls"] == "http://a:1,http://b:2"
     assert parser["callback_aidc_ops_alerts"]["controller_name"] == "node1"
+    assert "client_cert" not in parser["callback_aidc_ops_alerts"]
+    assert parser["callback_aidc_ops_metrics"]["client_key"] == "/etc/aidc_ops/collector/server.key"
     assert parser["callback_aidc_ops_metrics"]["textfile_dir"] == "/var/lib/prometheus/node-exporter"
     assert parser["callback_aidc_ops_audit"]["path"] == "/var/log/aidc_ops/audit.jsonl"
 

@@ -15,7 +15,7 @@ from render import ROOT, load_variables, render
 
 FACTS = {"default_ipv4": {"address": "192.0.2.11"}}
 UNIT = "aidc-slurm-exporter.service.j2"
-TLS = {"slurm_exporter_tls_certificate": "/pki/ctl.crt", "slurm_exporter_tls_key": "/pki/ctl.key"}
+PLAIN = {"slurm_exporter_tls_certificate": ""}
 
 
 def unit(**variables: Any) -> dict[str, dict[str, list[str]]]:
@@ -49,14 +49,16 @@ def options(**variables: Any) -> Any:
 def test_the_unit_starts_the_program_with_arguments_it_knows() -> None:
     command = unit()["Service"]["ExecStart"][0]
     assert command.startswith("/usr/bin/python3 /usr/local/lib/aidc_ops/slurm_exporter.py ")
-    found = options(slurm_exporter_interval=60, slurm_exporter_timeout=9, slurm_exporter_slurm_dir="/opt/slurm/bin")
+    found = options(
+        **PLAIN, slurm_exporter_interval=60, slurm_exporter_timeout=9, slurm_exporter_slurm_dir="/opt/slurm/bin"
+    )
     assert (found.listen_address, found.listen_port) == ("192.0.2.11", 9341)
     assert (found.interval, found.timeout, found.max_job_series) == (60.0, 9.0, 10000)
     assert (found.slurm_programs, found.user_label, found.tls_key) == ("/opt/slurm/bin", "none", "")
 
 
 def test_the_defaults_of_role_and_program_agree() -> None:
-    made, own = vars(options()), vars(program().parse_arguments([]))
+    made, own = vars(options(**PLAIN)), vars(program().parse_arguments([]))
     assert {name for name in own if own[name] != made[name]} == {"listen_address"}
 
 
@@ -66,14 +68,14 @@ def test_an_address_with_brackets_or_without(address: str) -> None:
 
 
 def test_certificates_are_read_where_the_role_places_them() -> None:
-    found = options(**TLS, slurm_exporter_tls_client_ca="/pki/ca.crt")
+    found = options()
     folder = load_variables(ROOT / "roles/slurm_exporter/vars/main.yml")["__slurm_exporter_tls_dir"]
     assert [found.tls_certificate, found.tls_key, found.tls_client_ca] == [
         f"{folder}/tls.crt",
         f"{folder}/tls.key",
-        f"{folder}/client_ca.crt",
+        f"{folder}/ca.crt",
     ]
-    assert options(**TLS).tls_client_ca == ""
+    assert options(slurm_exporter_tls_client_ca="").tls_client_ca == ""
 
 
 def test_only_hashed_names_need_a_directory() -> None:

@@ -15,6 +15,8 @@ description:
     rule sees them. Alerts that are gone from a complete poll are recorded as cleared. An Alertmanager that does not
     answer clears nothing.
   - A hint from the source C(aidc.ops.hints) makes it poll at once, at most once a second.
+  - The settings say how the Alertmanagers are asked, with C(ca_file), C(client_cert), C(client_key), C(username) and
+    C(password_file) under C(alertmanager). The files are read at each poll, so a renewed certificate counts at once.
   - Emits only C(cases_due) with case numbers.
 options:
   config:
@@ -49,6 +51,7 @@ from ansible_collections.aidc.ops.plugins.plugin_utils._alertmanager import (
     fetch_alerts,
     fetch_start_time,
 )
+from ansible_collections.aidc.ops.plugins.plugin_utils._http import access_from
 
 logger = logging.getLogger("aidc.ops.alertmanager")
 
@@ -70,6 +73,7 @@ class AlertPoll:
         self.pause_seconds = self._desk.settings.alertmanager.poll_seconds
         options = self._desk.settings.alertmanager
         self._urls, self._timeout = options.urls, options.timeout_seconds
+        self._access = access_from(lambda name: getattr(options, name, None))
         self._answered = alert_watch.answered_from_text(self._desk.ledger.cursor(self._cursor))
         self._refusals = RefusalMemory()
         self._heartbeat = Heartbeat(HEARTBEAT_SECONDS)
@@ -105,7 +109,7 @@ class AlertPoll:
         self._desk.close()
 
     def _poll(self) -> dict[str, list[t.Any] | None]:
-        asked = {url: self._pool.submit(fetch_alerts, url, self._timeout) for url in self._urls}
+        asked = {url: self._pool.submit(fetch_alerts, url, self._timeout, (), self._access) for url in self._urls}
         poll: dict[str, list[t.Any] | None] = {}
         for url, answer in asked.items():
             try:
@@ -124,7 +128,8 @@ class AlertPoll:
         if not gone:
             return []
         try:
-            starts = [fetch_start_time(url, self._timeout) for url, answer in poll.items() if answer is not None]
+            answered = [url for url, answer in poll.items() if answer is not None]
+            starts = [fetch_start_time(url, self._timeout, self._access) for url in answered]
         except AlertmanagerError as exc:
             logger.warning("alerts are gone, but not believed yet: %s", exc)
             return []

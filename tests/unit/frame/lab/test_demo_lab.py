@@ -98,3 +98,18 @@ def test_the_playbook_has_its_own_exit_status_if_it_got_that_far(
     monkeypatch.setattr(lab, "succeeds", lambda *_command: written is not None)
     monkeypatch.setattr(lab, "exec", lambda _node, *command, **_more: written if command[0] == "cat" else "")
     assert lab.playbook("aidc.ops.site", log="site")[0] == expected
+
+
+def test_servers_of_the_lab_are_asked_with_a_certificate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(demo_lab, "LOGS", tmp_path)
+    lab = demo_lab.Lab(Progress(io.StringIO()), env={})
+    lab.addresses = {"ctl": "192.0.2.9"}
+    commands: list[tuple[str, ...]] = []
+    monkeypatch.setattr(lab.host, "run", lambda *command, **_more: commands.append(command) or "[]")
+    assert lab.ask(9093, "api/v2/alerts", "--data", "@-", stdin="[]") == "[]"
+    (command,) = commands
+    assert command[:4] == ("podman", "exec", "-i", "aidc-lab-ctl")
+    assert command[-1] == "https://192.0.2.9:9093/api/v2/alerts"
+    for name in ("ca.crt", "ctl.crt", "ctl.key"):
+        assert f"{demo_lab.PKI}/{name}" in command
+    assert "--insecure" not in command

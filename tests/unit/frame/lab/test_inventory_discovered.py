@@ -52,7 +52,7 @@ class Site:
             "PATH": f"{folder / 'bin'}:{os.environ['PATH']}",
             "HOME": str(folder),
         }
-        self.change("2-health.prometheus.yml", url=prometheus.url)
+        self.change("2-health.prometheus.yml", url=prometheus.url, ca_path=None, client_cert=None, client_key=None)
         self.change("3-hardware.fleet.yml", path=str(folder / "fleet.jsonl"))
         port = bmcs.places[0].port
         self.change("4-servers.redfish.yml", addresses=list(BMCS), port=port, ca_path=str(certificate))

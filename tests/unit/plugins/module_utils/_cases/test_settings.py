@@ -81,6 +81,15 @@ def test_the_whole_file() -> None:
     assert settings.deadline_seconds("drain") == 3600
 
 
+def test_how_the_alertmanagers_are_asked() -> None:
+    plain = parse_settings(LEAST).alertmanager
+    assert (plain.ca_file, plain.client_cert, plain.client_key, plain.username, plain.password_file) == (None,) * 5
+    given = {"ca_file": "/ca", "client_cert": "/c", "client_key": "/k", "username": "loop", "password_file": "/p"}
+    made = parse_settings({**LEAST, "alertmanager": given}).alertmanager
+    assert {name: getattr(made, name) for name in given} == given
+    assert parse_settings({**LEAST, "alertmanager": {"client_cert": "/both", "client_key": None}})
+
+
 def test_defaults_are_the_safe_ones() -> None:
     settings = parse_settings(LEAST)
     assert {settings.gate.modes.of(action) for action in ("contain", "reset", "reboot", "resume")} == {"observe"}
@@ -109,6 +118,12 @@ def test_every_step_has_a_deadline() -> None:
         ({"alertmanager": {"urls": "http://x"}}, r"alertmanager.urls has to be a list of texts"),
         ({"alertmanager": {"urls": [1]}}, r"alertmanager.urls\[0\] has to be a text"),
         ({"alertmanager": {"poll_seconds": float("nan")}}, "alertmanager.poll_seconds has to be a number above 0"),
+        ({"alertmanager": {"ca_file": 1}}, "alertmanager.ca_file has to be a text"),
+        ({"alertmanager": {"client_key": "/k"}}, "alertmanager.client_key is given without alertmanager.client_cert"),
+        (
+            {"alertmanager": {"password_file": "/p"}},
+            "alertmanager.password_file is given without alertmanager.username",
+        ),
         ({"tick_seconds": True}, "tick_seconds has to be a number above 0, not True"),
         ({"gate": {"out_percent": 101}}, "gate.out_percent has to be a number from 0 to 100, not 101"),
         ({"gate": {"out_max": -1}}, "gate.out_max has to be a whole number from 0 on, not -1"),

@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from ansible_collections.aidc.ops.plugins.module_utils._errors import AidcOpsError, PrometheusError
 from ansible_collections.aidc.ops.plugins.module_utils._prometheus import session
 from ansible_collections.aidc.ops.plugins.module_utils._prometheus.client import PrometheusClient
+from ansible_collections.aidc.ops.tests.fakes.certificates import Authority
 from ansible_collections.aidc.ops.tests.fakes.prometheus import FakePrometheus, sample, target, vector
 
 
@@ -370,6 +371,15 @@ def test_tls(tls: str, authority: Path) -> None:
         assert PrometheusClient(tls, validate_certs=False, timeout=5).samples("up") == []
     certificate, key = str(authority / "client.pem"), str(authority / "client.key")
     assert PrometheusClient(tls, ca, certificate, key, timeout=5).samples("up") == []
+
+
+def test_a_server_that_wants_a_certificate(fake: FakePrometheus, tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    fake.server.socket = authority.server().wrap_socket(fake.server.socket, server_side=True)
+    url, ca = f"https://127.0.0.1:{fake.port}", str(authority.ca)
+    with pytest.raises(PrometheusError):
+        PrometheusClient(url, ca, timeout=5).query("up")
+    assert PrometheusClient(url, ca, *authority.issue("client"), timeout=5).samples("up") == []
 
 
 def test_an_unknown_authority_is_refused(tls: str) -> None:

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import json
 import time
 import typing as t
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from ansible_collections.aidc.ops.extensions.eda.plugins.event_source.alertmanager import AlertPoll, NoAnswerError
 from ansible_collections.aidc.ops.tests.fakes.alertmanager import FakeAlertmanager, alert, when
+from ansible_collections.aidc.ops.tests.fakes.certificates import Authority
 from ansible_collections.aidc.ops.tests.fakes.controller import Controller
 
 HOSTILE = "{{ lookup('ansible.builtin.pipe', 'touch /tmp/x') }}"
@@ -174,6 +176,27 @@ def test_bad_alerts_are_refused_once_and_the_good_one_among_them_counts(
     source.step()
     assert dict(controller.ledger().counters()["refused"]) == counts
     assert [case.node for case in controller.ledger().cases()] == ["gpu2"]
+
+
+def test_an_alertmanager_that_wants_a_certificate_is_shown_one(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    with FakeAlertmanager(authority.server()) as server:
+        controller = Controller(tmp_path, [server.url])
+        content = json.loads(controller.config.read_text())
+        poll = AlertPoll(str(controller.config))
+        with pytest.raises(NoAnswerError):
+            poll.step()
+        poll.close()
+        content["alertmanager"].update(authority.options())
+        controller.config.write_text(json.dumps(content))
+        poll = AlertPoll(str(controller.config))
+        server.alerts = [remap()]
+        assert len(poll.step()) == 1
+        # The start of an Alertmanager is asked for before an alert counts as gone.
+        server.alerts = []
+        poll.step()
+        assert cleared(controller)
+        poll.close()
 
 
 def test_without_urls_there_is_nothing_to_do(tmp_path: Path) -> None:
