@@ -30,7 +30,9 @@ SHARED = ROOT / "molecule" / "shared"
 sys.path.insert(0, str(SHARED))
 
 import demo_plan
+import disks
 import engine
+import spec
 from containers import container
 from demo_progress import DemoError, Progress
 from host import Host, HostError
@@ -165,6 +167,8 @@ class Lab:
         """Image, Python packages, simulator: what is made once and kept."""
         try:
             engine.ensure(CACHE / "containers.conf")
+            # Now, and not after the minutes that the image takes.
+            disks.check_rights(spec.nodes(demo_plan.platforms(self.plan, [])), os.getuid())
             # One waits for the processor, the other for the network.
             title = "Node image, Python packages, GPU simulator"
             with self.progress.step(title), concurrent.futures.ThreadPoolExecutor(2) as pool:
@@ -174,7 +178,7 @@ class Lab:
                 work.append(pool.submit(self._program, "simulator.py"))
                 for item in work:
                     item.result()
-        except (HostError, engine.EngineError) as error:
+        except (HostError, engine.EngineError, spec.SpecError) as error:
             raise DemoError(str(error)) from None
 
     def containers(self) -> None:
