@@ -1,13 +1,14 @@
 #!/usr/bin/env python
-# Writes the documentation page of all alerts, and the workflow of each fault class for their labels.
+# Writes the documentation page of all alerts, and what roles have to know of each fault class: workflow and audience.
 # Copyright (c) 2026 aidc.ops contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Usage: tools/alert_page.py [--check]
 
 Reads the sources of the fault catalogue and writes roles/prometheus/templates/workflows.j2, from which the alert rules
-have their label workflow. Then renders every rule file of the role prometheus and writes
-docs/docsite/rst/alert_rules.rst. With --check nothing is written and the exit status says whether both are what their
-sources give (0) or not (1). An alert that no promtool test names is an error (2).
+have their label workflow, and roles/alertmanager/templates/audiences.j2, from which Alertmanager's routes come. Then
+renders every rule file of the role prometheus and writes docs/docsite/rst/alert_rules.rst. With --check nothing is
+written and the exit status says whether all are what their sources give (0) or not (1). An alert that no promtool test
+names is an error (2).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import alert_audiences
 import compile_catalogue
 import yaml
 
@@ -30,6 +32,7 @@ from prometheus_rendered import RULE_FILES, RULE_TESTS, rules
 
 PAGE = ROOT / "docs" / "docsite" / "rst" / "alert_rules.rst"
 WORKFLOWS = ROOT / "roles" / "prometheus" / "templates" / "workflows.j2"
+AUDIENCES = ROOT / "roles" / "alertmanager" / "templates" / "audiences.j2"
 CASES = ROOT / "tests" / "prometheus"
 HEAD = """\
 ..
@@ -70,9 +73,12 @@ FILES = {
     "aidc_thresholds": "Thresholds",
     "aidc_forecast": "Forecasts",
     "aidc_prediction": "Parts that wear out",
+    "aidc_predictor": "Parts that a trained predictor holds to be about to fail",
     "aidc_runs": "Runs of Ansible, and the loop itself",
+    "aidc_logs": "The log pipeline",
     "aidc_anomaly": "Anomalies",
     "aidc_capacity": "Capacity and energy",
+    "aidc_demand": "Demand to come",
 }
 
 
@@ -170,6 +176,7 @@ def main(arguments: list[str]) -> int:
     files, _benign = compile_catalogue.read_sources(compile_catalogue.FAULTS / "catalogue")
     rows = [row for found in files.values() for row in found]
     status = written(WORKFLOWS, workflows(rows), options.check)
+    status |= written(AUDIENCES, alert_audiences.text(rows), options.check)
     try:
         text = page(rows)
     except AlertPageError as error:

@@ -30,7 +30,9 @@ SHARED = ROOT / "molecule" / "shared"
 sys.path.insert(0, str(SHARED))
 
 import demo_plan
+import disks
 import engine
+import spec
 from containers import container
 from demo_progress import DemoError, Progress
 from host import Host, HostError
@@ -136,9 +138,9 @@ class Lab:
         flag = ("-i",) if stdin is not None else ()
         return self.host.run("podman", "exec", *flag, container(SCENARIO, node), *command, stdin=stdin, timeout=timeout)
 
-    def ask(self, port: int, path: str, *options: str, stdin: str | None = None) -> str:
+    def ask(self, port: int, path: str, *options: str, stdin: str | None = None, address: str | None = None) -> str:
         """Return what a server on the node ctl answers to who has a certificate; HostError if it fails."""
-        url = f"https://{self.addresses['ctl']}:{port}/{path}"
+        url = f"https://{address or self.addresses['ctl']}:{port}/{path}"
         access = ["--cacert", f"{PKI}/ca.crt", "--cert", f"{PKI}/ctl.crt", "--key", f"{PKI}/ctl.key"]
         return self.exec("ctl", "curl", "--silent", "--show-error", "--fail", *access, *options, url, stdin=stdin)
 
@@ -173,6 +175,8 @@ class Lab:
         """Image, Python packages, simulator: what is made once and kept."""
         try:
             engine.ensure(CACHE / "containers.conf")
+            # Now, and not after the minutes that the image takes.
+            disks.check_rights(spec.nodes(demo_plan.platforms(self.plan, [])), os.getuid())
             # One waits for the processor, the other for the network.
             title = "Node image, Python packages, GPU simulator"
             with self.progress.step(title), concurrent.futures.ThreadPoolExecutor(2) as pool:
@@ -182,7 +186,7 @@ class Lab:
                 work.append(pool.submit(self._program, "simulator.py"))
                 for item in work:
                     item.result()
-        except (HostError, engine.EngineError) as error:
+        except (HostError, engine.EngineError, spec.SpecError) as error:
             raise DemoError(str(error)) from None
 
     def containers(self) -> None:

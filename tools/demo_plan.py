@@ -5,7 +5,7 @@
 
 AIDC_OPS_LAB_GPU_NODES   how many GPU nodes (default 4; the story needs four)
 AIDC_OPS_LAB_GPU_MODELS  their models, separated by commas; the first half of the nodes has the first one, and so on
-AIDC_OPS_LAB_GPUS        GPUs in each (default 8)
+AIDC_OPS_LAB_GPUS        GPUs in each (default 8; the story needs six)
 AIDC_OPS_LAB_SUITE       Debian release of the nodes (default bookworm)
 """
 
@@ -21,6 +21,10 @@ MODELS = "NVIDIA H100 80GB HBM3,NVIDIA A100-SXM4-80GB"
 CONTROLLER = "ctl"
 STORAGE = "store1"
 STORY_NODES = 4
+# The last slot that the story breaks is the sixth.
+STORY_GPUS = 6
+# What inventories/lab expects of every GPU node.
+USUAL_GPUS = 8
 DISKS = ({"name": "vdb", "size": "1G"},)
 
 
@@ -67,7 +71,7 @@ def read(env: Mapping[str, str]) -> Plan:
     return Plan(
         gpu_nodes=number("AIDC_OPS_LAB_GPU_NODES", STORY_NODES, STORY_NODES, 64),
         models=models,
-        gpus=number("AIDC_OPS_LAB_GPUS", 8, 1, 16),
+        gpus=number("AIDC_OPS_LAB_GPUS", USUAL_GPUS, STORY_GPUS, 16),
         suite=env.get("AIDC_OPS_LAB_SUITE") or "bookworm",
     )
 
@@ -94,10 +98,12 @@ def platforms(plan: Plan, volumes: list[str]) -> list[dict[str, Any]]:
 def inventory(plan: Plan) -> dict[str, Any]:
     """Return the content of inventories/lab/hosts.yml for this plan."""
     controller = {"hosts": {CONTROLLER: None}}
+    # inventories/lab expects the usual number of every node; a host variable overrules that.
+    expected = {} if plan.gpus == USUAL_GPUS else {"aidc_ops_expected_gpus": plan.gpus}
     return {
         "controller": controller,
         "slurm_controller": controller,
         "monitoring": controller,
-        "gpu": {"hosts": {name: {"aidc_ops_rack": plan.rack(name)} for name in plan.gpu_names}},
+        "gpu": {"hosts": {name: {"aidc_ops_rack": plan.rack(name), **expected} for name in plan.gpu_names}},
         "storage": {"hosts": {STORAGE: None}},
     }

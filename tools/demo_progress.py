@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
@@ -19,6 +19,22 @@ LOG_REFRESH = 20.0
 
 class DemoError(Exception):
     """A step cannot go on; the message says why and which log to read."""
+
+
+class Patience:
+    """Waits for something that moves: it is over when nothing new was seen for so many seconds."""
+
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self.seconds = seconds
+        self._clock = clock
+        self._seen: object = None
+        self._since = clock()
+
+    def is_over(self, seen: object) -> bool:
+        """Whether this is what was seen all the time."""
+        if seen != self._seen:
+            self._seen, self._since = seen, self._clock()
+        return self._clock() - self._since > self.seconds
 
 
 class Progress:

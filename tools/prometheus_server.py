@@ -2,7 +2,7 @@
 # Copyright (c) 2026 aidc.ops contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The programs of Debian's package are used where they are installed. Elsewhere the package is downloaded and unpacked
-below .cache/prometheus: installing it would start a server on the machine of whoever runs the tests.
+below .cache: installing it would start a server on the machine of whoever runs the tests.
 """
 
 from __future__ import annotations
@@ -19,8 +19,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-CACHE = ROOT / ".cache" / "prometheus"
-PACKAGE = "prometheus"
+CACHE = ROOT / ".cache"
+# The package that has a program, by the program's name.
+PACKAGES = {
+    "prometheus": "prometheus",
+    "promtool": "prometheus",
+    "amtool": "prometheus-alertmanager",
+    "prometheus-alertmanager": "prometheus-alertmanager",
+}
 NO_TARGETS = "global: {}\nscrape_configs: []\n"
 
 
@@ -29,25 +35,27 @@ class PrometheusServerError(Exception):
 
 
 def program(name: str) -> Path:
-    """Path of prometheus or promtool."""
+    """Path of a program of PACKAGES."""
     installed = shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"]))
     if installed:
         return Path(installed)
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with (CACHE / "lock").open("w") as lock:
+    package = PACKAGES[name]
+    folder = CACHE / package
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        unpacked = CACHE / "complete"
+        unpacked = folder / "complete"
         if not unpacked.exists():
-            _unpack(unpacked)
+            _unpack(package, unpacked)
     return unpacked / "usr" / "bin" / name
 
 
-def _unpack(target: Path) -> None:
-    """Download and unpack the package; the folder gets its name when it is whole."""
-    unfinished = CACHE / "unfinished"
+def _unpack(package: str, target: Path) -> None:
+    """Download and unpack a package; the folder gets its name when it is whole."""
+    unfinished = target.parent / "unfinished"
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir()
-    download = ["apt-get", "download", PACKAGE]
+    download = ["apt-get", "download", package]
     done = subprocess.run(download, cwd=unfinished, capture_output=True, text=True, check=False)
     if done.returncode and os.geteuid() == 0:
         # A machine that never asked for its package lists.
@@ -56,7 +64,7 @@ def _unpack(target: Path) -> None:
     packages = list(unfinished.glob("*.deb"))
     if done.returncode or len(packages) != 1:
         raise PrometheusServerError(
-            f"there is no program called prometheus, and the package cannot be downloaded: {done.stderr.strip()}"
+            f"the program is not here, and the package {package} cannot be downloaded: {done.stderr.strip()}"
         )
     subprocess.run(["dpkg-deb", "-x", packages[0].name, "."], cwd=unfinished, check=True)
     packages[0].unlink()
@@ -97,7 +105,7 @@ class PrometheusServer:
         line = [
             str(program("prometheus")),
             f"--config.file={self.config}",
-            f"--storage.tsdb.path={self.data}",
+            f"--storage.{'agent' if '--enable-feature=agent' in self._flags else 'tsdb'}.path={self.data}",
             f"--web.listen-address=127.0.0.1:{self.port}",
             "--log.level=warn",
             *self._flags,

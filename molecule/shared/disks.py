@@ -7,9 +7,10 @@ else is ever detached."""
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
-from host import Host
+from host import Host, HostError
 from spec import Disk, Node
 
 
@@ -25,6 +26,16 @@ def attached(host: Host, path: Path) -> str | None:
     """Return the loop device of a file, None if it has none."""
     line = host.run("losetup", "--associated", str(path), "--noheadings", "--output", "NAME").strip()
     return line.split()[0] if line else None
+
+
+def check_rights(nodes: Iterable[Node], uid: int) -> None:
+    """Raise HostError if a node has drives that this user could not attach."""
+    named = [node.name for node in nodes if node.disks]
+    if named and uid != 0:
+        raise HostError(
+            f"the drives of {', '.join(named)} are loop devices of this machine, and only root can attach those: "
+            "run the same command as root, for example with sudo"
+        )
 
 
 def attach(host: Host, folder: Path, node: Node) -> dict[str, str]:

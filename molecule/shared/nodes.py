@@ -148,6 +148,7 @@ class Nodes:
     def up(self, platforms: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Bring the scenario up; return {changed, nodes: {name: {container, address, state}}}."""
         items = spec.nodes(platforms)
+        disks.check_rights(items, os.getuid())
         hosts = spec.addresses(items, self._subnet())
         existing = self._existing()
         surplus = sorted(set(existing) - {container(self.scenario, node.name) for node in items})

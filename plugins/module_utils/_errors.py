@@ -45,6 +45,18 @@ class PrometheusError(AidcOpsError):
     """A Prometheus-compatible server did not answer, or not with all of what was asked; names its address."""
 
 
+class ForecastError(AidcOpsError):
+    """Demand cannot be forecast from what was given; names the series or the option."""
+
+
+class PredictionError(AidcOpsError):
+    """Failures of devices cannot be predicted from what was given; names the file, the series or the option."""
+
+
+class StoragePlanError(AidcOpsError):
+    """Replicas cannot be placed as asked; names the dataset or the node."""
+
+
 class EngineError(AidcOpsError):
     """The scheduler could not be asked, or refused what was asked of it."""
 

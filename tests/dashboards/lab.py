@@ -334,6 +334,9 @@ def loop(made: Lab) -> None:
     add("cases", grows(0.001), state="returned")
     add("cases", grows(0.0005), state="resolved")
     add("cases", 0, state="cancelled")
+    for workflow, state, speed in (("remove", "returned", 0.001), ("in_service", "resolved", 0.0005)):
+        add("case_duration_seconds_count", grows(speed), workflow=workflow, state=state)
+        add("case_duration_seconds_sum", grows(1200 * speed), workflow=workflow, state=state)
     add("oldest_case_timestamp_seconds", 1_700_000_000, state="open")
     for step, outcome, speed in (("drain", "done", 0.003), ("reset", "failed", 0.001), ("reset", "done", 0.001)):
         add("attempts_total", grows(speed), step=step, outcome=outcome)

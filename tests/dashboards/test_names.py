@@ -72,13 +72,14 @@ def told_by_gpu_exporters() -> set[str]:
 
 def told_by_the_loop() -> set[str]:
     counters: dict[str, dict[str, int]] = {
-        key: {} for key in ("cases", "refused", "skipped", "oldest", "heartbeats", "attempts")
+        key: {} for key in ("cases", "refused", "skipped", "oldest", "heartbeats", "attempts", "durations")
     }
     text = case_metrics.render({**counters, "opt_outs": 0, "paused": 0, "breaker_tripped": 0})
     families = set(re.findall(r"^# TYPE (\w+)", text + health.render(), re.MULTILINE))
     # Those that appear with the first event.
     families |= {f"aidc_remediation_{name}" for name in (*health._COUNTERS, *health._GAUGES)}
-    return families | {f"{name}_bucket" for name in families if name.endswith("containment_seconds")}
+    spans = [name for name in families if name.endswith(("containment_seconds", "duration_seconds"))]
+    return families | {f"{name}_{part}" for name in spans for part in ("bucket", "sum", "count")}
 
 
 def recorded() -> set[str]:

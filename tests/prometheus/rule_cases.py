@@ -345,9 +345,37 @@ CASES = (
     ),
     Case(
         "NodeUnreachable",
+        (
+            ('up{{n},job="node_exporter"}', "0x70"),
+            ('up{{n},job="gpu_exporter"}', "0x70"),
+            ('probe_success{{n},module="icmp"}', "0x70"),
+            ('probe_success{{n},module="ssh_banner"}', "0x70"),
+        ),
+        "n1: does not answer in any way",
+        # One probe that is answered is enough.
+        (
+            ('up{{n},job="node_exporter"}', "0x70"),
+            ('probe_success{{n},module="icmp"}', "1x70"),
+            ('probe_success{{n},module="ssh_banner"}', "0x70"),
+        ),
+    ),
+    Case(
+        "NodeUnreachable",
         (('up{{n},job="node_exporter"}', "0x70"), ("probe_success{{n}}", "0x70")),
         "n1: does not answer in any way",
-        (('up{{n},job="node_exporter"}', "0x70"), ("probe_success{{n}}", "1x70")),
+        # Another exporter of the node answers: it is the probe that is wrong.
+        (
+            ('up{{n},job="node_exporter"}', "0x70"),
+            ('up{{n},job="gpu_exporter"}', "1x70"),
+            ("probe_success{{n}}", "0x70"),
+        ),
+    ),
+    Case(
+        "NodeUnreachable",
+        (('up{{n},job="node_exporter"}', "0x70"), ("probe_success{{n}}", "0x70")),
+        "n1: does not answer in any way",
+        # Nobody probes it: no data is no proof.
+        (('up{{n},job="node_exporter"}', "0x70"),),
     ),
     Case(
         "PsuFailed",
@@ -385,7 +413,11 @@ CASES = (
     ),
     Case(
         "ExporterDown",
-        (('up{{n},job="node_exporter"}', "0x70"), ("probe_success{{n}}", "1x70")),
+        (
+            ('up{{n},job="node_exporter"}', "0x70"),
+            ('probe_success{{n},module="icmp"}', "1x70"),
+            ('probe_success{{n},module="http_2xx"}', "0x70"),
+        ),
         "n1: the node exporter does not answer, the node does",
         (('up{{n},job="node_exporter"}', "0x70"), ("probe_success{{n}}", "0x70")),
     ),

@@ -12,11 +12,10 @@ from .page import Page, cluster
 from .panels import Column, bars, graph, heat, listing, stat
 
 OPEN = f'state=~"open|held|quarantined",{FLEET}'
-CLOSED = f'state=~"returned|resolved",{FLEET}'
-# Little's law: how many are open on average, by how many are closed in a second.
+WELL = f'state=~"returned|resolved",{FLEET}'
 MEAN_TIME = (
-    f"avg_over_time(sum(aidc_remediation_cases{{{OPEN}}})[$__range:1m])"
-    f" / (clamp_min(delta(sum(aidc_remediation_cases{{{CLOSED}}})[$__range:1m]), 0) / $__range_s > 0)"
+    f"sum(increase(aidc_remediation_case_duration_seconds_sum{{{WELL}}}[$__range]))"
+    f" / (sum(increase(aidc_remediation_case_duration_seconds_count{{{WELL}}}[$__range])) > 0)"
 )
 
 
@@ -55,9 +54,8 @@ def page() -> model.Dashboard:
         ),
         stat(
             "Mean time to repair",
-            "Mean time from the opening of a case to its end within the time shown: how many cases were open on"
-            " average,"
-            " by how many ended with the node well.",
+            "Mean time from the opening of a case to its end, of the cases that ended with the node well within the"
+            " time shown.",
             MEAN_TIME,
             units.Seconds,
             high_is_bad(3600, 4 * 3600),
@@ -123,8 +121,14 @@ def page() -> model.Dashboard:
         ),
         graph(
             "Mean time to repair",
-            "Over a day: how many cases were open on average, by how many ended with the node well.",
-            Query(MEAN_TIME.replace("$__range_s", "86400").replace("$__range", "1d"), "mean time to repair"),
+            "Mean time from the opening of a case to its end, of the cases that ended with the node well within a day,"
+            " by what the loop did: took the node out (at once, or when it was idle), repaired it in service, opened"
+            " a ticket.",
+            Query(
+                f"sum by (workflow) (increase(aidc_remediation_case_duration_seconds_sum{{{WELL}}}[1d]))"
+                f" / (sum by (workflow) (increase(aidc_remediation_case_duration_seconds_count{{{WELL}}}[1d])) > 0)",
+                "{{workflow}}",
+            ),
             units.Seconds,
             no_value="none ended",
         ),

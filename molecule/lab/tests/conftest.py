@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
-sys.path.insert(0, str(ROOT / "tools"))
+sys.path[:0] = [str(ROOT / "tools"), str(Path(__file__).parent)]
 
+import latencies
 from bmcsim.certificates import make_certificate
 from bmcsim.model import RESETS, Bmc
 from bmcsim.server import Place, Simulator
@@ -71,6 +72,14 @@ class Loop:
                 return value
             time.sleep(1)
         pytest.fail(f"{what}: not within {seconds:.0f} s; cases: {self.story.cases()}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    lines = latencies.table()
+    if lines:
+        terminalreporter.section(f"seconds since each fault was injected ({latencies.FILE.relative_to(ROOT)})")
+        for line in lines:
+            terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")

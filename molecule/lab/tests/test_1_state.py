@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import pytest
 import testinfra
@@ -15,11 +16,14 @@ SERVICES = {
     "ctl": (
         "aidc-ops-collector",
         "aidc-ops-rulebook",
+        "aidc-slurm-exporter",
         "mariadb",
         "munge",
         "prometheus",
         "prometheus-alertmanager",
+        "prometheus-blackbox-exporter",
         "prometheus-node-exporter",
+        "prometheus-pushgateway",
         "slurmctld",
         "slurmdbd",
         "slurmrestd",
@@ -29,7 +33,7 @@ SERVICES = {
 }
 # Ports that listen beyond the node itself; nothing else may.
 PORTS = {
-    "ctl": {22, 6817, 6819, 9090, 9093, 9100, 20514},
+    "ctl": {22, 6817, 6819, 9090, 9093, 9100, 9341, 20514},
     **{name: {22, 6818, 9100, 9400} for name in GPU},
     "store1": {22, 2049, 9100},
 }
@@ -91,11 +95,18 @@ def test_the_rest_service_answers_with_a_token() -> None:
     assert json.loads(answer)["errors"] == []
 
 
+def query(loop, expression: str) -> list[dict]:
+    """The series that Prometheus answers with."""
+    ask = ("--get", "--data-urlencode", f"query={expression}")
+    return json.loads(loop.lab.ask(9090, "api/v1/query", *ask))["data"]["result"]
+
+
 def test_prometheus_scrapes_every_target(healthy) -> None:
-    result = json.loads(healthy.lab.ask(9090, "api/v1/query?query=up"))["data"]["result"]
+    result = query(healthy, "up")
     seen = {(item["metric"]["job"], item["metric"]["instance"]) for item in result if item["value"][1] == "1"}
     assert {("gpu_exporter", name) for name in GPU} <= seen
     assert {("node_exporter", name) for name in SERVICES} <= seen
+    assert {(job, "ctl") for job in ("slurm_exporter", "pushgateway", "blackbox")} <= seen
     assert all(item["value"][1] == "1" for item in result)
 
 
@@ -109,6 +120,42 @@ def test_who_has_no_certificate_is_let_in_nowhere(healthy, port: int) -> None:
     plain = host.run(f"curl --silent --output /dev/null --write-out '%{{http_code}}' http://{address}:{port}/metrics")
     assert plain.stdout == "400"
     assert healthy.lab.ask(port, "metrics").count("go_info")
+
+
+# One series of each source that a dashboard reads, and how many there are at least.
+@pytest.mark.parametrize(
+    ("expression", "least"),
+    [
+        ("slurm_up == 1", 1),
+        ("slurm_node_gpus == 8", 4),
+        ('slurm_node_state{state="idle"} == 1', 4),
+        ("slurm_jobs", 1),
+        ("probe_success == 1", 2),
+        ("aidc_certificate_not_after_timestamp_seconds > time() + 86400 * 30", 6),
+        ("aidc_remediation_case_duration_seconds_count", 24),
+        ("aidc_remediation_cases", 7),
+        ("fleet:aidc_gpus:count", 1),
+    ],
+)
+def test_the_series_of_the_dashboards_are_there(healthy, expression: str, least: int) -> None:
+    healthy.until(expression, 60, lambda: len(query(healthy, expression)) >= least)
+
+
+def test_every_certificate_that_was_placed_is_watched(healthy) -> None:
+    told = query(healthy, "aidc_certificate_not_after_timestamp_seconds")
+    found = {(item["metric"]["instance"], item["metric"]["path"]) for item in told}
+    assert {(name, "/etc/rsyslog.d/aidc_ops/node.crt") for name in GPU} <= found
+    assert ("ctl", "/etc/aidc_ops/collector/server.crt") in found
+
+
+def test_what_a_job_pushes_keeps_its_labels(healthy) -> None:
+    gateway = partial(healthy.lab.ask, 9091, "metrics/job/backup/instance/gpu1", address="127.0.0.1")
+    try:
+        gateway("--data-binary", "@-", stdin="test_backup_seconds 7\n")
+        pushed = healthy.until("the metric", 30, lambda: query(healthy, "test_backup_seconds"))
+        assert (pushed[0]["metric"]["job"], pushed[0]["metric"]["instance"]) == ("backup", "gpu1")
+    finally:
+        gateway("--request", "DELETE")
 
 
 def test_only_the_watchdog_fires(healthy) -> None:

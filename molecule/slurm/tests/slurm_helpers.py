@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import os
 import subprocess
 import sys
@@ -19,6 +21,13 @@ NODES = ("gpu1", "gpu2")
 
 def container(name: str) -> Any:
     return testinfra.get_host(f"podman://aidc-slurm-{name}")
+
+
+@functools.cache
+def address(name: str) -> str:
+    """The address of a host in the network of the scenario."""
+    found = json.loads(container(name).check_output("ip -j -4 address show dev eth0"))
+    return str(found[0]["addr_info"][0]["local"])
 
 
 def as_user(user: str, command: str) -> Any:

@@ -9,12 +9,15 @@ import json
 from typing import Any
 
 import pytest
-from slurm_helpers import NODES, as_user, container, node, wait_for_state
+from slurm_helpers import NODES, address, as_user, container, node, wait_for_state
 from waiting import wait_for
 
-SERVICES = {"ctl": ["munge", "mariadb", "slurmdbd", "slurmctld", "slurmrestd"], "gpu1": ["munge", "slurmd"]}
+SERVICES = {
+    "ctl": ["munge", "mariadb", "slurmdbd", "slurmctld", "slurmrestd", "aidc-slurm-exporter"],
+    "gpu1": ["munge", "slurmd"],
+}
 PORTS = {
-    "ctl": {"127.0.0.1:3306", "0.0.0.0:6817", "0.0.0.0:6819", "127.0.0.1:6820"},
+    "ctl": {"127.0.0.1:3306", "0.0.0.0:6817", "0.0.0.0:6819", "127.0.0.1:6820", "{address}:9341"},
     "gpu1": {"0.0.0.0:6818"},
     "gpu2": {"0.0.0.0:6818"},
 }
@@ -51,7 +54,8 @@ def test_services(name: str, unit: str) -> None:
 def test_nothing_listens_that_need_not(name: str) -> None:
     lines = container(name).check_output("ss -Hltn").splitlines()
     found = {line.split()[3] for line in lines}
-    assert {address for address in found if not address.endswith(":22")} == PORTS[name]
+    wanted = {entry.replace("{address}", address(name)) for entry in PORTS[name]}
+    assert {entry for entry in found if not entry.endswith(":22")} == wanted
 
 
 def test_secrets_are_for_their_owners() -> None:

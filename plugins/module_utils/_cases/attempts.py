@@ -111,7 +111,12 @@ def end(
     settings: Settings,
 ) -> None:
     """The attempt is over, and the case goes on."""
-    db.execute("UPDATE attempts SET ended_at = ?, outcome = ? WHERE id = ?", (now, outcome, running["id"]))
+    # Only an explicit word counts: of what nobody knows, the limits have to believe that it happened.
+    reached = 0 if outcome == "failed" and detail.get("reached") is False else 1
+    db.execute(
+        "UPDATE attempts SET ended_at = ?, outcome = ?, reached = ? WHERE id = ?",
+        (now, outcome, reached, running["id"]),
+    )
     boot = detail.get("boot")
     if isinstance(boot, str) and 0 < len(boot) <= boots.MAX_BOOT:
         boots.learn(db, row["node_id"], boot, now)

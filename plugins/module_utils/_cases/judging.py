@@ -220,12 +220,15 @@ def _evidence_at(db: Connection, row: Row, faults: Sequence[Row]) -> float | Non
 
 
 def _attempts(db: Connection, now: float, row: Row, step: str, devices: Sequence[str]) -> int:
-    """How often this was tried on the node in the last 24 h; a reset is counted for each device."""
+    """How often this was tried on the node in the last 24 h; a reset is counted for each device.
+
+    What failed before it reached the node or its hardware was no try.
+    """
     resets = ("reset", "reset_group")
     listed, values = rows.among("step", resets if step in resets else (step,))
     earlier = db.execute(
         f"SELECT devices FROM attempts WHERE node_id = ? AND {listed} AND began_at > ? "  # noqa: S608
-        "AND (outcome IS NULL OR outcome NOT IN ('refused', 'capped'))",
+        "AND reached = 1 AND (outcome IS NULL OR outcome NOT IN ('refused', 'capped'))",
         (row["node_id"], *values, now - DAY_SECONDS),
     ).fetchall()
     if step not in resets:

@@ -283,8 +283,9 @@ class Ledger:
         """What metrics.render turns into metrics.
 
         Keys: cases {state: n}, oldest {state: when the oldest open case was opened}, refused {reason: n}, attempts
-        {(step, outcome): n}, skipped {reason: n}, paused, breaker_tripped (0/1), opt_outs (n), heartbeats
-        {source: time}.
+        {(step, outcome): n}, skipped {reason: n}, durations of closed cases {(class, state): (seconds in all, how many
+        took at most each of upkeep.DURATION_BUCKETS, and how many there are)}, paused, breaker_tripped (0/1), opt_outs
+        (n), heartbeats {source: time}.
         """
         with self._store.reading() as db:
             return upkeep.counters(db, self._clock())

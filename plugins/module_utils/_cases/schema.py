@@ -176,4 +176,8 @@ MIGRATIONS = (
         closed_at REAL
     );
     """,
+    """
+    -- 0: the step failed before it reached the node or its hardware, and uses up no limit.
+    ALTER TABLE attempts ADD COLUMN reached INTEGER NOT NULL DEFAULT 1;
+    """,
 )

@@ -10,6 +10,12 @@ from typing import Any
 from ansible_collections.aidc.ops.plugins.module_utils._cases import rows
 from ansible_collections.aidc.ops.plugins.module_utils._cases.store import Connection
 
+DURATION_BUCKETS = (60, 300, 900, 1800, 3600, 7200, 14400, 28800, 86400, 259200, 604800)
+"""Upper bounds in seconds of the histogram from the opening of a case to its end."""
+
+# A clock that was set back must not make a sum fall.
+_LASTED = "CASE WHEN closed_at > opened_at THEN closed_at - opened_at ELSE 0 END"
+
 
 def counters(db: Connection, now: float) -> dict[str, Any]:
     """See Ledger.counters."""
@@ -28,10 +34,27 @@ def counters(db: Connection, now: float) -> dict[str, Any]:
                 "SELECT step, outcome, count(*) AS n FROM attempts WHERE outcome IS NOT NULL GROUP BY step, outcome"
             )
         },
+        "durations": _durations(db),
         "paused": int(rows.control(db, "paused") is not None),
         "breaker_tripped": int(rows.control(db, "breaker") is not None),
         "opt_outs": db.execute("SELECT count(*) FROM opt_outs WHERE until > ?", (now,)).fetchone()[0],
         "heartbeats": {row["source"]: row["at"] for row in db.execute("SELECT source, at FROM heartbeats")},
+    }
+
+
+def _durations(db: Connection) -> dict[tuple[str, str], tuple[float, tuple[int, ...]]]:
+    """Of the closed cases by class and state: the sum of their seconds, how many took at most each bound, and all."""
+    within = ", ".join(f"count(CASE WHEN {_LASTED} <= {bound} THEN 1 END) AS b{bound}" for bound in DURATION_BUCKETS)
+    found = db.execute(
+        f"SELECT fault_class, state, count(*) AS n, sum({_LASTED}) AS seconds, {within} FROM cases "  # noqa: S608
+        "WHERE closed_at IS NOT NULL GROUP BY fault_class, state"
+    )
+    return {
+        (row["fault_class"], row["state"]): (
+            float(row["seconds"]),
+            (*(int(row[f"b{bound}"]) for bound in DURATION_BUCKETS), int(row["n"])),
+        )
+        for row in found
     }
 
 

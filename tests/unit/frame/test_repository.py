@@ -56,6 +56,21 @@ def test_links_lead_somewhere(page: str) -> None:
     assert [link for link in links if "://" not in link and not (path.parent / link).exists()] == []
 
 
+def test_every_guide_is_in_both_tables_of_content() -> None:
+    guides = {path.stem for path in (ROOT / "docs" / "docsite" / "rst").glob("*.rst")}
+    listed = re.findall(r"docsite/rst/(\w+)\.rst", (ROOT / "docs" / "README.md").read_text(encoding="utf-8"))
+    sections = yaml.safe_load((ROOT / "docs" / "docsite" / "extra-docs.yml").read_text())["sections"]
+    on_the_site = [page for section in sections for page in section["toctree"]]
+    assert sorted(listed) == sorted(guides) == sorted(on_the_site)
+
+
+def test_every_variable_of_the_lab_is_in_its_guide() -> None:
+    guide = (ROOT / "docs" / "docsite" / "rst" / "guide_lab.rst").read_text(encoding="utf-8")
+    known = set(re.findall(r'"(AIDC_OPS_LAB_[A-Z_]+)"', (ROOT / "tools" / "demo_plan.py").read_text(encoding="utf-8")))
+    assert known
+    assert sorted(name for name in known if f"``{name}``" not in guide) == []
+
+
 def test_every_target_that_the_pages_name_exists() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     single = re.search(r"^SINGLE := (.+)$", makefile, re.MULTILINE)

@@ -68,6 +68,30 @@ def test_the_unit_waits_for_its_address_and_never_gives_up() -> None:
     assert unit["Service"]["Restart"] == "always"
 
 
+def test_certificates_are_looked_at_where_the_node_exporter_reads() -> None:
+    unit = configparser.ConfigParser(strict=False, interpolation=None)
+    unit.optionxform = str  # type: ignore[assignment,method-assign]
+    patterns = ["/etc/a/**/*.crt", "/etc/b.crt"]
+    given = {"node_exporter_textfile_dir": "/srv/texts", "node_exporter_certificates": patterns}
+    unit.read_string(render("node_exporter", "aidc-certificates.service.j2", **given))
+    assert unit["Service"]["ExecStart"] == (
+        "/usr/bin/python3 /usr/local/lib/aidc_ops/certificates.py"
+        " --output /srv/texts/aidc_certificates.prom /etc/a/**/*.crt /etc/b.crt"
+    )
+    assert unit["Service"]["ReadWritePaths"] == "/srv/texts"
+    timer = configparser.ConfigParser()
+    timer.read_string(render("node_exporter", "aidc-certificates.timer.j2"))
+    assert timer["Install"]["WantedBy"] == "timers.target"
+
+
+def test_an_argument_that_a_unit_cannot_carry_is_refused() -> None:
+    name = "__node_exporter_certificates_forbidden"
+    forbidden = load_variables(ROOT / "roles" / "node_exporter" / "vars" / "main.yml")[name]
+    for bad in ("/a b", '/"', "/'", "/$HOME", "/%h", "/\\d", "/a\n/b"):
+        assert re.search(forbidden, bad), bad
+    assert not re.search(forbidden, "/etc/prometheus/**/[a-z]*.crt")
+
+
 @pytest.mark.parametrize("role", ["prometheus", "alertmanager", "node_exporter"])
 def test_what_an_environment_file_cannot_carry_is_refused(role: str) -> None:
     forbidden = load_variables(ROOT / "roles" / role / "vars" / "main.yml")[f"__{role}_forbidden"]

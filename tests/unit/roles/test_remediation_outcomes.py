@@ -308,8 +308,70 @@ def test_a_restart_of_the_bmc(in_band: dict[str, Any], from_here: dict[str, Any]
     ],
 )
 def test_a_reboot_through_the_bmc(forced: dict[str, Any], outcome: str, text: str) -> None:
-    found = ended("reboot_bmc.yml", "Note what was asked of it", __remediation_forced=forced)
+    names = {"__remediation_graceful": {"changed": True, "reset_type": ""}, "__remediation_reached": False}
+    found = ended("reboot_bmc.yml", "Note what was asked of it", __remediation_forced=forced, **names)
     assert found[0] == outcome and text in found[1]
+
+
+NOTHING = {"msg": "wrong password", "reset_type": "", "uncertain": False}
+SENT = {"msg": "the server stayed on", "reset_type": "ForceRestart", "uncertain": False}
+UNSURE = {"msg": "no answer", "reset_type": "", "uncertain": True}
+SKIPPED = {"changed": False, "skipped": True}
+
+
+@pytest.mark.parametrize(
+    ("before", "graceful", "forced", "reached"),
+    [
+        (False, NOTHING, NOTHING, False),
+        (False, NOTHING, SKIPPED, False),
+        (False, SENT, NOTHING, True),
+        (False, NOTHING, SENT, True),
+        (False, UNSURE, SKIPPED, True),
+        (True, NOTHING, NOTHING, True),
+    ],
+)
+def test_a_reboot_that_the_bmc_never_got_reached_nothing(
+    before: bool, graceful: dict[str, Any], forced: dict[str, Any], reached: bool
+) -> None:
+    names = {"__remediation_graceful": graceful, "__remediation_forced": forced, "__remediation_reached": before}
+    assert facts("reboot_bmc.yml", "Note what was asked of it", **names)["__remediation_reached"] is reached
+
+
+@pytest.mark.parametrize(
+    ("before", "failed", "reached"),
+    [
+        # The check that the node has a BMC, and a BMC that let nobody in.
+        (False, {"msg": "nobody says where its BMC is"}, False),
+        (False, NOTHING, False),
+        (False, SENT, True),
+        (False, UNSURE, True),
+        (True, {"msg": "x"}, True),
+    ],
+)
+def test_a_step_that_fails_tells_whether_it_got_to_the_hardware(
+    before: bool, failed: dict[str, Any], reached: bool
+) -> None:
+    names = {"ansible_failed_result": failed, "ansible_failed_task": {"name": "Cut the power"}}
+    found = facts("round.yml", "Note the failure", __remediation_reached=before, **names)
+    assert found["__remediation_reached"] is reached
+    told = {
+        "__remediation_step": "power_cycle",
+        "__remediation_result": found["__remediation_result"],
+        "__remediation_reached": found["__remediation_reached"],
+    }
+    detail = task_of("round.yml", "Finish {{ __remediation_step }}")["aidc.ops.case_step"]["detail"]
+    assert templar(told).template(detail).get("reached", True) is reached
+    # Other steps do not tell, and what went well is never left out of the count.
+    assert "reached" not in templar({**told, "__remediation_step": "reset"}).template(detail)
+    told["__remediation_result"] = {"outcome": "done", "detail": {"text": "x"}}
+    assert templar(told).template(detail) == {"text": "x"}
+
+
+@pytest.mark.parametrize("resumed", [True, False])
+def test_of_a_step_that_was_begun_before_nobody_says_that_it_reached_nothing(resumed: bool) -> None:
+    known = {"__remediation_grant": {"resumed": resumed}}
+    task = task_of("round.yml", "Note that nothing was asked of the hardware yet")
+    assert templar(known).template(task["ansible.builtin.set_fact"]) == {"__remediation_reached": resumed}
 
 
 def true(file: str, name: str, **names: Any) -> bool:

@@ -103,7 +103,8 @@ class Tick:
         if path is None:
             return
         try:
-            write_textfile(path, render(self._desk.ledger.counters()) + health.render())
+            counters = self._desk.ledger.counters()
+            write_textfile(path, render(counters, self._desk.settings.catalogue.classes) + health.render())
         except OSError as exc:
             # Metrics that cannot be written are no reason to leave cases waiting; their age tells on the other side.
             health.count_source_error(NAME)

@@ -7,6 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import demo_plan
+import demo_story
 import pytest
 import spec
 import yaml
@@ -28,9 +29,20 @@ def test_the_default_lab_has_two_models_and_two_racks() -> None:
 
 
 def test_counts_and_models_are_variables() -> None:
-    plan = demo_plan.read({"AIDC_OPS_LAB_GPU_NODES": "5", "AIDC_OPS_LAB_GPU_MODELS": "A, B", "AIDC_OPS_LAB_GPUS": "2"})
+    plan = demo_plan.read({"AIDC_OPS_LAB_GPU_NODES": "5", "AIDC_OPS_LAB_GPU_MODELS": "A, B", "AIDC_OPS_LAB_GPUS": "6"})
     assert [plan.model(name) for name in plan.gpu_names] == ["A", "A", "A", "B", "B"]
-    assert all(item["gpus"] == 2 for item in demo_plan.platforms(plan, []) if "gpus" in item)
+    assert all(item["gpus"] == 6 for item in demo_plan.platforms(plan, []) if "gpus" in item)
+
+
+def test_the_inventory_expects_as_many_gpus_as_there_are() -> None:
+    usual = yaml.safe_load((ROOT / "inventories/lab/group_vars/gpu.yml").read_text())["aidc_ops_expected_gpus"]
+    assert demo_plan.read({}).gpus == usual
+    hosts = demo_plan.inventory(demo_plan.read({"AIDC_OPS_LAB_GPUS": "16"}))["gpu"]["hosts"]
+    assert [host["aidc_ops_expected_gpus"] for host in hosts.values()] == [16] * 4
+
+
+def test_every_slot_that_the_story_breaks_is_there() -> None:
+    assert max(demo_story.LOST_SLOT, demo_story.WORN_SLOT) < demo_plan.STORY_GPUS
 
 
 @pytest.mark.parametrize(
@@ -39,7 +51,8 @@ def test_counts_and_models_are_variables() -> None:
         {"AIDC_OPS_LAB_GPU_NODES": "3"},
         {"AIDC_OPS_LAB_GPU_NODES": "many"},
         {"AIDC_OPS_LAB_GPU_NODES": "-4"},
-        {"AIDC_OPS_LAB_GPUS": "0"},
+        {"AIDC_OPS_LAB_GPUS": "5"},
+        {"AIDC_OPS_LAB_GPUS": "17"},
         {"AIDC_OPS_LAB_GPU_MODELS": "A,,B"},
     ],
 )

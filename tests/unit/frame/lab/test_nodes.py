@@ -180,6 +180,22 @@ def test_a_drive_is_made_sparse_and_attached_once(fleet: nodes.Nodes, tmp_path: 
     assert not any("--find" in command for command in fleet.host.commands)
 
 
+def test_drives_need_root_and_a_scenario_without_any_does_not() -> None:
+    plain = spec.nodes([{"name": "ctl"}])
+    drives = spec.nodes([{"name": "ctl"}, {"name": "s", "disks": [{"name": "vdb", "size": "512M"}]}])
+    nodes.disks.check_rights(plain, uid=1000)
+    nodes.disks.check_rights(drives, uid=0)
+    with pytest.raises(HostError, match=r"drives of s are loop devices.*as root"):
+        nodes.disks.check_rights(drives, uid=1000)
+
+
+def test_nothing_is_made_where_the_drives_could_not_be(fleet: nodes.Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nodes.os, "getuid", lambda: 1000)
+    with pytest.raises(HostError, match="only root can attach"):
+        fleet.up([{"name": "s", "disks": [{"name": "vdb", "size": "512M"}]}])
+    assert fleet.host.commands == []
+
+
 def test_every_node_gets_its_hardware_and_gpu_nodes_their_gpus(host, tmp_path: Path) -> None:
     for node in spec.nodes(PLATFORMS):
         assert nodes.simulator.place(host, f"aidc-t-{node.name}", node, tmp_path, "stamp of another build")

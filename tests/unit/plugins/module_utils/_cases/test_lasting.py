@@ -5,6 +5,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from ansible_collections.aidc.ops.plugins.module_utils._cases.ledger import Ledger
 from ansible_collections.aidc.ops.plugins.module_utils._faults import Recognition
@@ -120,6 +123,48 @@ def test_one_power_cycle_in_a_day(site: Site) -> None:
     site.do(case_id, *OUT)
     assert [site.begin(case_id, rung).reason for rung in ("reboot", "power_cycle")] == ["attempts", "attempts"]
     assert site.do(case_id, "ticket").state == "quarantined"
+
+
+def test_what_never_reached_the_hardware_uses_up_no_limit(site: Site) -> None:
+    site.gate(lemon_cases=100, flap_failures=100, reboots_per_node_per_day=1)
+    for number in range(3):
+        case_id = opened(site, fault="gpu_fell_off_bus", boot=100 * (number + 1))
+        site.do(case_id, *OUT)
+        for rung in ("reboot", "power_cycle"):
+            assert site.begin(case_id, rung).proceed
+            site.finish(case_id, rung, "failed", text="nobody knows its BMC", reached=False)
+        # It is a failure all the same: the next rung is taken.
+        assert site.do(case_id, "ticket").state == "quarantined"
+        site.ledger.cancel(case_id, "kim")
+        site.engine.reason["gpu2"] = ""
+        site.clock.forward(600)
+
+
+@pytest.mark.parametrize("reached", [None, True, 0, "", "no", []])
+def test_without_a_plain_word_a_failure_counts(site: Site, reached: Any) -> None:
+    site.gate(lemon_cases=100, reboots_per_node_per_day=1)
+    case_id = opened(site, fault="gpu_fell_off_bus")
+    site.do(case_id, *OUT)
+    site.begin(case_id, "reboot")
+    site.finish(case_id, "reboot", "failed", text="x", reached=reached)
+    site.do(case_id, "power_cycle", "validate", "resume")
+    site.clock.forward(600)
+    case_id = opened(site, fault="gpu_fell_off_bus", boot=300)
+    site.do(case_id, *OUT)
+    assert site.begin(case_id, "reboot").reason == "attempts"
+
+
+def test_a_success_that_says_it_reached_nothing_counts(site: Site) -> None:
+    site.gate(lemon_cases=100, reboots_per_node_per_day=1)
+    case_id = opened(site, fault="gpu_fell_off_bus")
+    site.do(case_id, *OUT)
+    site.begin(case_id, "reboot")
+    site.finish(case_id, "reboot", "done", text="x", reached=False)
+    site.do(case_id, "validate", "resume")
+    site.clock.forward(600)
+    case_id = opened(site, fault="gpu_fell_off_bus", boot=300)
+    site.do(case_id, *OUT)
+    assert site.begin(case_id, "reboot").reason == "attempts"
 
 
 def test_a_reset_of_a_group_counts_as_a_reset(site: Site) -> None:

@@ -96,7 +96,7 @@ class Loop(RuleBasedStateMachine):
     # --- what the playbook does ---------------------------------------------------------------------------------------
 
     @rule(
-        outcome=st.sampled_from(["done", "done", "done", "failed", "waiting"]),
+        outcome=st.sampled_from(["done", "done", "done", "failed", "waiting", "untouched"]),
         crash=st.sampled_from([None, None, None, "begun", "acted"]),
         steps=st.integers(1, 8),
     )
@@ -113,11 +113,15 @@ class Loop(RuleBasedStateMachine):
             self.check_grant(case.id, case.node, step, grant)
             if crash == "begun":
                 return
-            self.act(case.id, case.node, step, grant, outcome)
+            # Nothing was done, and the step can say so; of one that was begun before nobody can.
+            untouched = outcome == "untouched" and not grant.resumed
+            ended = "failed" if outcome == "untouched" else outcome
+            if not untouched:
+                self.act(case.id, case.node, step, grant, ended)
             if crash == "acted":
                 return
-            detail = {"boot": f"{BOOT}{self.boot[case.node]}"} if step == "reboot" else {}
-            self.site.finish(case.id, step, outcome, **detail)
+            detail: dict[str, Any] = {"boot": f"{BOOT}{self.boot[case.node]}"} if step == "reboot" else {}
+            self.site.finish(case.id, step, ended, **detail, **({"reached": False} if untouched else {}))
 
     def check_grant(self, case_id: int, node: str, step: str, grant: Any) -> None:
         assert self.site.ledger.controls()["paused_by"] is None

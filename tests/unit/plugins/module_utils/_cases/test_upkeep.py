@@ -106,9 +106,16 @@ def test_a_ledger_of_the_first_version_is_taken_over(tmp_path: Path, clock: Cloc
                 "VALUES ('name:gpu2', ?, 'gpu:0000:1b:00', '', ?, ?, 1, 1)",
                 (fault, START, START),
             )
+        # Before, every attempt counted.
+        db.execute(
+            "INSERT INTO attempts (case_id, node_id, step, number, epoch, devices, boot_before, holder, began_at, "
+            "deadline, ended_at, outcome) VALUES (1, 'name:gpu2', 'power_cycle', 1, 1, '[]', '', 'x', ?, ?, ?, 'failed')",
+            (START, START, START),
+        )
     with pytest.raises(LedgerError, match="too old"):
         Ledger(str(path), read_only=True)
     site = Site(tmp_path, clock)
+    assert site.select("SELECT reached FROM attempts") == [(1,)]
     case = site.ledger.case(1)
     assert (case.scope, case.fault_classes, case.approved_at) == ("node", ("gpu_fell_off_bus",), START)
     assert [fault.acting for fault in site.ledger.faults(1)] == [True, False]

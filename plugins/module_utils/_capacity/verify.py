@@ -1,0 +1,146 @@
+# An independent check of a plan: own arithmetic, nothing of the planner.
+# Copyright (c) 2026 aidc.ops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every rule is checked again from the problem alone. A plan that breaks one is never returned."""
+
+from __future__ import annotations
+
+import collections
+import typing as t
+
+if t.TYPE_CHECKING:
+    from .model import Node, Problem, Workload
+
+# Watts are sums of floats.
+SLACK_WATTS = 1e-6
+
+
+def broken_rules(problem: Problem, placements: t.Sequence[tuple[str, str, t.Sequence[int]]]) -> list[str]:
+    """What is wrong with these placements (workload, node, GPU numbers); an empty list if nothing is."""
+    nodes = {node.name: node for node in problem.nodes}
+    works = {work.name: work for work in problem.workloads}
+    wrong: list[str] = []
+    on_node: dict[str, list[tuple[Workload, t.Sequence[int]]]] = collections.defaultdict(list)
+    where: dict[str, list[Node]] = collections.defaultdict(list)
+    for workload, name, gpus in placements:
+        if workload not in works:
+            wrong.append(f"{workload}: no such workload")
+        elif name not in nodes:
+            wrong.append(f"{workload}: no node {name}")
+        else:
+            on_node[name].append((works[workload], gpus))
+            where[workload].append(nodes[name])
+    for name, held in on_node.items():
+        wrong += _node(nodes[name], held)
+    for workload, places in where.items():
+        wrong += _workload(works[workload], places)
+    wrong += _projects(problem, where)
+    wrong += _power(problem, on_node)
+    wrong += _reserve(problem, set(on_node))
+    for work in problem.workloads:
+        if work.after and where.get(work.name) and not set(work.running_on):
+            wrong.append(f"{work.name}: placed although it waits for {', '.join(work.after)}")
+    return wrong
+
+
+def _node(node: Node, held: t.Sequence[tuple[Workload, t.Sequence[int]]]) -> t.Iterator[str]:
+    """Room, GPUs and service of one node."""
+    if not node.in_service:
+        yield f"{node.name}: out of service, and holds {held[0][0].name}"
+    for need, room in (
+        ("cpu_milli", node.cpu_milli),
+        ("memory_mib", node.memory_mib),
+        ("network_mbit", node.network_mbit),
+    ):
+        used = sum(getattr(work, need) for work, _ in held)
+        if used > room:
+            yield f"{node.name}: {need} {used} of {room}"
+    used_gpu: dict[int, int] = collections.defaultdict(int)
+    for work, gpus in held:
+        if len(gpus) != work.gpus or len(set(gpus)) != len(gpus):
+            yield f"{node.name}: {work.name} needs {work.gpus} GPUs, got {list(gpus)}"
+        if work.gpus and work.gpu_models and node.gpu_model not in work.gpu_models:
+            yield f"{node.name}: {work.name} does not run on {node.gpu_model}"
+        if work.gpus and work.gpu_memory_mib > node.gpu_memory_mib * work.gpu_share_milli / 1000:
+            yield f"{node.name}: {work.name} needs {work.gpu_memory_mib} MiB of GPU memory"
+        for gpu in gpus:
+            used_gpu[gpu] += work.gpu_share_milli
+    for gpu, used in used_gpu.items():
+        if not 0 <= gpu < node.gpus:
+            yield f"{node.name}: no GPU {gpu}"
+        elif used > 1000:
+            yield f"{node.name}: GPU {gpu} is used to {used} of 1000"
+
+
+def _workload(work: Workload, places: t.Sequence[Node]) -> t.Iterator[str]:
+    """Copies, gang, locality, spread and what must not move."""
+    if len(places) > work.copies:
+        yield f"{work.name}: {len(places)} copies of {work.copies}"
+    if work.gang and len(places) != work.copies:
+        yield f"{work.name}: {len(places)} copies of a gang of {work.copies}"
+    if work.locality == "rack" and len({node.rack for node in places}) > 1:
+        yield f"{work.name}: in more than one rack"
+    if work.locality == "leaf" and len({node.leaf for node in places}) > 1:
+        yield f"{work.name}: at more than one leaf switch"
+    if work.locality == "nvlink" and len({node.nvlink_domain or f"\0{node.name}" for node in places}) > 1:
+        yield f"{work.name}: in more than one NVLink domain"
+    per_node = collections.Counter(node.name for node in places)
+    if work.most_per_node and max(per_node.values()) > work.most_per_node:
+        yield f"{work.name}: more than {work.most_per_node} copies on a node"
+    per_rack = collections.Counter(node.rack for node in places)
+    if work.most_per_rack and max(per_rack.values()) > work.most_per_rack:
+        yield f"{work.name}: more than {work.most_per_rack} copies in a rack"
+
+
+def _projects(problem: Problem, where: t.Mapping[str, t.Sequence[Node]]) -> t.Iterator[str]:
+    """Quotas."""
+    used: dict[str, int] = collections.defaultdict(int)
+    for work in problem.workloads:
+        used[work.project] += len(where.get(work.name, ())) * work.gpus * work.gpu_share_milli
+    for project in problem.projects:
+        if project.quota_gpu_milli is not None and used[project.name] > project.quota_gpu_milli:
+            yield f"project {project.name}: {used[project.name]} of {project.quota_gpu_milli} thousandths of a GPU"
+
+
+def _power(problem: Problem, on_node: t.Mapping[str, t.Sequence[tuple[Workload, t.Sequence[int]]]]) -> t.Iterator[str]:
+    """Ceilings of feeds and of all nodes."""
+    feeds: dict[str, float] = collections.defaultdict(float)
+    for node in problem.nodes:
+        held = on_node.get(node.name)
+        if not held:
+            continue
+        feeds[node.feed] += node.idle_watts
+        for work, _ in held:
+            feeds[node.feed] += work.gpus * work.gpu_share_milli * node.gpu_watts / 1000
+            feeds[node.feed] += work.cpu_milli * node.core_watts / 1000
+    for feed in problem.feeds:
+        if feeds[feed.name] > feed.limit_watts + SLACK_WATTS:
+            yield f"feed {feed.name}: {feeds[feed.name]:.0f} of {feed.limit_watts:.0f} W"
+    limit = problem.policy.limit_watts
+    if limit is not None and sum(feeds.values()) > limit + SLACK_WATTS:
+        yield f"all nodes: {sum(feeds.values()):.0f} of {limit:.0f} W"
+
+
+def _reserve(problem: Problem, used: set[str]) -> t.Iterator[str]:
+    """N+k: of each kind in each rack enough nodes are free."""
+    need = problem.policy.reserve_per_rack
+    if not need:
+        return
+    kinds: dict[tuple[t.Any, ...], list[Node]] = collections.defaultdict(list)
+    for node in problem.nodes:
+        if node.in_service:
+            same = (
+                node.rack,
+                node.cpu_milli,
+                node.memory_mib,
+                node.network_mbit,
+                node.gpus,
+                node.gpu_model,
+                node.gpu_memory_mib,
+            )
+            kinds[same].append(node)
+    for nodes in kinds.values():
+        free = sum(1 for node in nodes if node.name not in used)
+        if free < min(need, len(nodes)):
+            yield f"rack {nodes[0].rack or '(unknown)'}: {free} nodes like {nodes[0].name} are free, {need} are wanted"

@@ -1,0 +1,45 @@
+#!/usr/bin/env python
+# Compiles the JSON Schema of a capacity problem into the Python table that travels with a module.
+# Copyright (c) 2026 aidc.ops contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Usage: tools/compile_capacity.py [--check]
+
+Reads docs/schemas/capacity_problem.schema.json and writes _problem_table.py into plugins/module_utils/_capacity. With
+--check nothing is written and the exit status says whether it is what the schema gives (0) or not (1).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+from compile_record import HEADER, ROOT, SchemaError, literal, rule, same
+
+SCHEMA = ROOT / "docs" / "schemas" / "capacity_problem.schema.json"
+TABLE = ROOT / "plugins" / "module_utils" / "_capacity" / "_problem_table.py"
+
+
+def main(arguments: list[str]) -> int:
+    """Entry point; see the text at the top."""
+    parser = argparse.ArgumentParser(description="Compile the schema of a capacity problem into Python.")
+    parser.add_argument("--check", action="store_true", help="write nothing, only compare")
+    options = parser.parse_args(arguments)
+    try:
+        table = literal(rule(json.loads(SCHEMA.read_text(encoding="utf-8"))))
+    except (SchemaError, ValueError) as error:
+        print(f"The schema of a capacity problem is wrong: {error}", file=sys.stderr)
+        return 2
+    header = HEADER.format(what="rules of a capacity problem").replace("compile_record", "compile_capacity")
+    text = header + f"# ruff: noqa: E501\nPROBLEM: dict[str, t.Any] = {table}\n"
+    if same(TABLE, text):
+        return 0
+    if options.check:
+        print(f"{TABLE.name} is not what the schema gives; run tools/compile_capacity.py", file=sys.stderr)
+        return 1
+    TABLE.write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
