@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing as t
 
 HAS_NUMPY = True
+HAS_HIGHSPY = True
 
 try:
     import numpy as np
@@ -19,7 +20,8 @@ except ImportError:
 try:
     import highspy
 except ImportError:
-    highspy = None
+    HAS_HIGHSPY = False
+    highspy = None  # type: ignore[assignment, unused-ignore]
 
 if t.TYPE_CHECKING:
     from numpy.typing import NDArray

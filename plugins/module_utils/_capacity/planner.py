@@ -149,7 +149,7 @@ def make_plan(
         board = run(case, strategy, weights, seconds)
     else:
         name, board = _best(case, weights, seconds)
-        if numeric.highspy is None:
+        if not numeric.HAS_HIGHSPY:
             note = f"highspy is missing, so there is no bound; the best of {', '.join(STAND_INS)} was taken: {name}"
             strategy = name
         else:
@@ -185,7 +185,7 @@ def _best(case: Case, weights: Weights, seconds: float) -> tuple[str, Board]:
     """The best of the stand-ins and its name."""
     spends = any(name in SPENT for name in case.problem.policy.objectives)
     chosen: tuple[str, Board, Values] | None = None
-    for name in STAND_INS if spends or numeric.highspy is None else STAND_INS[:1]:
+    for name in STAND_INS if spends or not numeric.HAS_HIGHSPY else STAND_INS[:1]:
         board = run(case, name, weights, seconds)
         worth = values(case, board.placements)
         if chosen is None or better(worth, chosen[2]):

@@ -194,7 +194,7 @@ def test_every_strategy_obeys_the_rules_and_none_beats_the_plan(strategy: str) -
 
 
 def test_without_the_solver_the_best_of_the_others_is_taken_and_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(numeric, "highspy", None)
+    monkeypatch.setattr(numeric, "HAS_HIGHSPY", False)
     answer = plan(problem(gpu_nodes(1), [{"name": "w", "gpus": 1}]))
     assert answer.strategy != "optimal" and answer.stages == [] and answer.gap_percent is None
     assert answer.note.startswith("highspy is missing, so there is no bound")
