@@ -31,7 +31,14 @@ ROOT = Path(__file__).resolve().parent.parent
 CHECKS: tuple[Check, ...] = (
     Check("link", "the collection is imported from this checkout", "python tools/collection_link.py --check", limit=30),
     Check("yamllint", "YAML style", "yamllint --strict .", needs=("yamllint",), limit=120),
-    Check("ruff", "Python style and format", "ruff check . && ruff format --check .", needs=("ruff",), limit=120),
+    Check(
+        "ruff",
+        "Python style and format, and no Python newer than 3.8 in what runs on nodes",
+        "ruff check . && ruff format --check . && vermin --quiet -t=3.8- --violations --no-tips"
+        " plugins/modules plugins/module_utils roles/*/files tools/bootstrap.py",
+        needs=("ruff", "vermin"),
+        limit=240,
+    ),
     Check(
         "mypy",
         "types of plugins, event code, tools and lab",
@@ -185,6 +192,14 @@ CHECKS: tuple[Check, ...] = (
         group="slow",
         needs=("dpkg-deb",),
         limit=1200,
+    ),
+    Check(
+        "logs",
+        "the log pipeline on a real rsyslogd and a real PostgreSQL",
+        "python -m pytest tests/logs --quiet",
+        group="slow",
+        needs=("dpkg-deb",),
+        limit=900,
     ),
     Check(
         "dashboards",
