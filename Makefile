@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/$(VENV):$(PATH):/usr/sbin:/sbin
 CHECKS := $(VENV)/python tools/checks.py
 
 SCENARIOS := $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml))
-SINGLE := link yamllint ruff mypy catalogue changelog reuse role-specs unit frame lint docs sanity integration unit-slow build rulebook gpusim-consumers histories ledger callbacks slurm kubernetes playbooks bmc prometheus dashboards
+SINGLE := link yamllint ruff mypy catalogue changelog reuse role-specs unit frame lint docs sanity integration unit-slow build rulebook gpusim-consumers histories ledger callbacks slurm kubernetes playbooks bmc prometheus logs dashboards
 
 .PHONY: help setup venv demo demo-down test test-fast test-kubernetes molecule bench role-docs release clean $(SINGLE) $(addprefix molecule-,$(SCENARIOS))
 

@@ -169,7 +169,7 @@ forecast_demand:
   returned: success
   type: dict
   contains:
-    begin: {description: Begin of the first step foretold, in seconds since 1970., type: float}
+    begin: {description: "Begin of the first step foretold, in seconds since 1970.", type: float}
     step_seconds: {description: Length of a step., type: float, sample: 3600.0}
     season_steps: {description: Steps of a season; 1 for none., type: int, sample: 24}
     times: {description: Begin of each step foretold., type: list, elements: float}

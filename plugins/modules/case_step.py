@@ -83,8 +83,8 @@ options:
       - What is worth keeping in the audit trail. Never put a secret here.
       - C(text) is a sentence for people. C(boot) is a boot identity seen on the node; the ledger learns it, and
         needs it to tell old kernel lines from new ones. C(reason_code) says why a step was refused.
-      - C(reached) is V(false) for a step that failed before anything was asked of the node or its hardware. It then does
-        not count against the limits of a day.
+      - C(reached) is V(false) for a step that failed before anything was asked of the node or its hardware. It then
+        does not count against the limits of a day.
     type: dict
     default: {}
   recheck_seconds:

@@ -126,7 +126,7 @@ report:
     devices: {description: Devices with a history., type: int}
     failures: {description: How many of them failed., type: int}
     algorithm: {description: The better of the two models., type: str, sample: logistic}
-    held_out_from: {description: When the time begins that was not learned from, in seconds since 1970., type: float}
+    held_out_from: {description: "When the time begins that was not learned from, in seconds since 1970.", type: float}
     held_out:
       description: >-
         For each way of raising alarms, C(precision), C(recall), C(lead_days), C(alarms_per_device_year), and the counts

@@ -17,6 +17,9 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 from render import ROOT, load_variables
 
+# The role's tasks are run for real, by ansible-playbook.
+pytestmark = pytest.mark.slow
+
 NAMES = ("ca.crt", "node.crt", "node.key")
 RUN: dict[str, Any] = {"capture_output": True, "text": True, "check": True}
 

@@ -50,11 +50,12 @@ class FakeLab:
             return json.dumps(rows if self.looks else [])
         if command[:2] == ("aidc-cases", "timeline"):
             return json.dumps([{"at": at} for at in range(min(self.looks, self.silent_after))])
-        if command[0] == "curl" and "--data" in command:
-            self.posted += json.loads(stdin or "")
-        elif command[0] == "curl":
-            return json.dumps([{"labels": labels} for labels in self.labels])
         return ""
+
+    def ask(self, port: int, path: str, *options: str, stdin: str | None = None) -> str:
+        if stdin is not None:
+            self.posted += json.loads(stdin)
+        return json.dumps([{"labels": labels} for labels in self.labels])
 
     def succeeds(self, node: str, *command: str) -> bool:
         return command[:1] != ("test",)

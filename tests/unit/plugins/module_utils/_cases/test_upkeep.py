@@ -109,7 +109,8 @@ def test_a_ledger_of_the_first_version_is_taken_over(tmp_path: Path, clock: Cloc
         # Before, every attempt counted.
         db.execute(
             "INSERT INTO attempts (case_id, node_id, step, number, epoch, devices, boot_before, holder, began_at, "
-            "deadline, ended_at, outcome) VALUES (1, 'name:gpu2', 'power_cycle', 1, 1, '[]', '', 'x', ?, ?, ?, 'failed')",
+            "deadline, ended_at, outcome) "
+            "VALUES (1, 'name:gpu2', 'power_cycle', 1, 1, '[]', '', 'x', ?, ?, ?, 'failed')",
             (START, START, START),
         )
     with pytest.raises(LedgerError, match="too old"):
