@@ -92,7 +92,7 @@ def generate(
                 bound, center = better, tried.copy()
         rounds += 1
         if added:
-            value = master.solve(seconds)
+            value = master.solve(seconds - (time.monotonic() - began))
         if log and rounds % 10 == 0:
             log(f"round {rounds}: {value:.2f} of {bound:.2f}, {len(master.columns)} contents")
         if value is None or bound - value <= gap * max(abs(bound), 1e-9):
