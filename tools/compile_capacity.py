@@ -13,11 +13,18 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import textwrap
 
 from compile_record import HEADER, ROOT, SchemaError, literal, rule, same
 
 SCHEMA = ROOT / "docs" / "schemas" / "capacity_problem.schema.json"
 TABLE = ROOT / "plugins" / "module_utils" / "_capacity" / "_problem_table.py"
+
+
+def folded(line: str) -> str:
+    """The line, in several if it is too long; no text in the schema has a blank."""
+    indent = " " * (len(line) - len(line.lstrip()) + 4)
+    return line if len(line) <= 120 else "\n".join(textwrap.wrap(line, 120, subsequent_indent=indent))
 
 
 def main(arguments: list[str]) -> int:
@@ -31,7 +38,8 @@ def main(arguments: list[str]) -> int:
         print(f"The schema of a capacity problem is wrong: {error}", file=sys.stderr)
         return 2
     header = HEADER.format(what="rules of a capacity problem").replace("compile_record", "compile_capacity")
-    text = header + f"# ruff: noqa: E501\nPROBLEM: dict[str, t.Any] = {table}\n"
+    text = header + f"PROBLEM: dict[str, t.Any] = {table}\n"
+    text = "".join(f"{folded(line)}\n" for line in text.splitlines())
     if same(TABLE, text):
         return 0
     if options.check:

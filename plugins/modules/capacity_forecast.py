@@ -41,6 +41,7 @@ options:
       - Address of the server, such as C(http://monitor:9090). Needed with O(query).
       - The environment variable E(AIDC_OPS_PROMETHEUS_URL) will do.
     type: str
+    required: false
   query:
     description: The PromQL expression of what is wanted, such as V(account:aidc_gpu_hours:rate).
     type: str

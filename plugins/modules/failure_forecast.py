@@ -51,6 +51,7 @@ options:
       - Address of the Prometheus that has the history, such as C(http://monitor:9090). Not needed with O(csv).
       - The module also takes it from the environment variable E(AIDC_OPS_PROMETHEUS_URL).
     type: str
+    required: false
   csv:
     description:
       - Train from this file in place of Prometheus and the ledger. Its first line names the columns C(node), C(device),
@@ -186,7 +187,9 @@ def devices(client: PrometheusClient, kind: Kind, begin: float, end: float, conf
         found = client.query_range(query(kind, measure), begin, end, DAY)
         answers[measure.name] = [(series.labels, series.points) for series in found.series]
     models = {}
-    keys = {(labels.get("instance", ""), labels.get(kind.label, "")) for one in answers.values() for labels, _ in one}
+    keys = {
+        (labels.get("instance", ""), labels.get(kind.label, "")) for one in answers.values() for labels, _unused in one
+    }
     names = {key: alert_device(_CATALOGUE_KIND[kind.name], {kind.label: key[1]}) for key in keys}
     for series in client.query_range(model_query(kind), begin, end, DAY).series:
         key = (series.labels.get("instance", ""), series.labels.get(kind.label, ""))

@@ -40,7 +40,7 @@ ALERTS: dict[str, tuple[bool, dict[str, str]]] = {
 def test_alerts_that_another_one_explains_are_hidden_and_no_others(tmp_path: Path) -> None:
     expected = {name: hidden for name, (hidden, _labels) in ALERTS.items()}
     with AlertmanagerServer(tmp_path, render("alertmanager", "alertmanager.yml.j2")).start() as server:
-        server.post("alerts", [{"labels": {"alertname": name, **labels}} for name, (_, labels) in ALERTS.items()])
+        server.post("alerts", [{"labels": {"alertname": name, **labels}} for name, (_unused, labels) in ALERTS.items()])
         # What is hidden is found out when an alert is looked at, a moment after it has come.
         give_up_at = time.monotonic() + 60
         while True:

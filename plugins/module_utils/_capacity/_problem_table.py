@@ -8,7 +8,6 @@ from __future__ import annotations
 import typing as t
 
 # fmt: off
-# ruff: noqa: E501
 PROBLEM: dict[str, t.Any] = {'type': 'object', 'properties': {
     'schema_version': {'type': 'integer', 'const': 1},
     'nodes': {'type': 'array', 'items': {'type': 'object', 'properties': {
@@ -87,7 +86,8 @@ PROBLEM: dict[str, t.Any] = {'type': 'object', 'properties': {
         }, 'required': ['name', 'cpu_milli', 'memory_mib']},
     }}},
     'policy': {'type': 'object', 'properties': {
-        'objectives': {'type': 'array', 'items': {'type': 'string', 'enum': ['priority', 'deadline', 'response_time', 'fairness', 'allocation', 'fragmentation', 'energy', 'cost']}},
+        'objectives': {'type': 'array', 'items': {'type': 'string', 'enum': ['priority', 'deadline', 'response_time',
+            'fairness', 'allocation', 'fragmentation', 'energy', 'cost']}},
         'reserve_per_rack': {'type': 'integer', 'minimum': 0},
         'limit_watts': {'type': ['number', 'null'], 'minimum': 0},
     }, 'required': []},

@@ -39,7 +39,7 @@ class Kind:
     @property
     def units(self) -> int:
         """How often that."""
-        return sum(copies for _, copies in self.works) // self.unit
+        return sum(copies for _unused, copies in self.works) // self.unit
 
 
 @dataclass
@@ -159,14 +159,14 @@ class _Tally:
             return None
         for gpu in places[0]:
             free[gpu] -= work.gpu_share_milli
-        for what, much, _ in uses:
+        for what, much, _unused in uses:
             self.used[what] += much
         return places[0]
 
     def give_back(self, work: Workload, node: Node, gpus: tuple[int, ...]) -> None:
         """Undo ``take``."""
         self.used["copies", node.name] -= 1
-        for what, much, _ in self._uses(work, node):
+        for what, much, _unused in self._uses(work, node):
             if what[0] != "copies":
                 self.used[what] -= much
         for gpu in gpus:

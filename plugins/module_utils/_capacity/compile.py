@@ -126,7 +126,7 @@ def _sizes(case: Case) -> tuple[Sizes, list[int], list[list[int]]]:
         )
         size_of.append(found.setdefault(key, len(found)))
     columns = [np.array([key[place] for key in found], np.int64) for place in range(6)]
-    users: list[list[int]] = [[] for _ in found]
+    users: list[list[int]] = [[] for _unused in found]
     for number, size in enumerate(size_of):
         users[size].append(number)
     return Sizes(*columns), size_of, users
@@ -197,7 +197,7 @@ def _kind(
 ) -> None:
     """Variables and rows of one kind."""
     work, copies = kind.work, float(kind.unit * kind.units)
-    domains = sorted({domain for _, domain in cells})
+    domains = sorted({domain for _unused, domain in cells})
     top = dict.fromkeys(domains, copies)
     if work.most_per_rack:
         held = board.spread.get(work.name)
@@ -346,7 +346,12 @@ def _fairness(case: Case, compiled: Compiled) -> None:
         new = len(compiled.packing.variables)
         compiled.packing.variables.append(Variable(0.0, 0.0, level - floor, {}))
         for name in sorted(active):
-            earlier = [variable for _, worths in compiled.objectives if _.startswith("fairness") for variable in worths]
+            earlier = [
+                variable
+                for _unused, worths in compiled.objectives
+                if _unused.startswith("fairness")
+                for variable in worths
+            ]
             part = weight.get(name, 1.0)
             uses = {number: -gpu for number, gpu in _gpu_of(case, compiled, name).items()}
             _row(compiled, Row(-INFINITY, 0.0), {**uses, **dict.fromkeys(earlier, part), new: part})

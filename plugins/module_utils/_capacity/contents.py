@@ -392,12 +392,14 @@ class Pricer:
         """What is free of each GPU under that content; None if it does not fit."""
         sizes, free = self.packing.sizes, list(self.packing.groups.gpus[group])
         copies = [
-            (int(sizes.gpus[s]), int(sizes.share[s])) for s, number in sorted(content.items()) for _ in range(number)
+            (int(sizes.gpus[s]), int(sizes.share[s]))
+            for s, number in sorted(content.items())
+            for _unused in range(number)
         ]
         places = layout(copies, free)
         if places is None:
             return None
-        for (_, share), place in zip(copies, places):
+        for (_unused, share), place in zip(copies, places):
             for gpu in place:
                 free[gpu] -= share
         return free
@@ -408,6 +410,6 @@ class Pricer:
         chosen = sorted((left, gpu) for gpu, left in enumerate(free) if left >= share)[:gpus]
         if len(chosen) < gpus:
             return False
-        for _, gpu in chosen:
+        for _unused, gpu in chosen:
             free[gpu] -= share
         return True

@@ -76,7 +76,7 @@ def solve(case: Case, known: t.Sequence[t.Sequence[Placement]], seconds: float, 
         if found is None:
             stages.append(Stage(name, float("nan"), generated.bound, generated.rounds, len(columns), False))
             break
-        value, best, amounts, _ = found
+        value, best, amounts, _unused = found
         chosen = (best, amounts)
         stages.append(Stage(name, value, max(generated.bound, value), generated.rounds, len(columns), in_time))
         if log:
@@ -111,7 +111,7 @@ def _integer(
 
 def _contents(case: Case, compiled: Compiled, placements: t.Sequence[Placement]) -> dict[Column, int]:
     """The contents of a plan, without what stays anyway, and how many nodes have each."""
-    kind_of = {name: number for number, kind in enumerate(case.kinds) for name, _ in kind.works}
+    kind_of = {name: number for number, kind in enumerate(case.kinds) for name, _unused in kind.works}
     pinned = collections.Counter((one.workload, one.node) for one in case.pinned)
     held: dict[str, dict[int, int]] = collections.defaultdict(dict)
     for one in placements:
@@ -146,7 +146,7 @@ def realise(
         for node, content in _assign(compiled, some, wanted, running):
             for size, copies in content:
                 cell = int(compiled.packing.cell[size, group])
-                for _ in range(copies):
+                for _copy in range(copies):
                     pool = pools[cell]
                     if not pool:
                         break
@@ -158,7 +158,7 @@ def realise(
     on_node: dict[int, list[tuple[int, str]]] = collections.defaultdict(list)
     runs_on = {work.name: frozenset(work.running_on) for work in case.problem.workloads}
     queues = {number: _queue(kind, runs_on) for number, kind in enumerate(case.kinds)}
-    for (number, _), nodes in sorted(places.items()):
+    for (number, _unused), nodes in sorted(places.items()):
         unit = case.kinds[number].unit
         for first in range(0, len(nodes) - unit + 1, unit):
             together = nodes[first : first + unit]
@@ -169,7 +169,7 @@ def realise(
                 on_node[node].append((number, workload))
     for node in sorted(on_node):
         held = on_node[node]
-        works = [case.kinds[number].work for number, _ in held]
+        works = [case.kinds[number].work for number, _unused in held]
         free = [int(left) for left in board.gpu[node] if left >= 0]
         slots = layout([(work.gpus, work.gpu_share_milli if work.gpus else 0) for work in works], free)
         if slots is None:
@@ -184,7 +184,7 @@ def _running(case: Case) -> dict[tuple[int, int], int]:
     place_of = {node.name: place for place, node in enumerate(case.nodes)}
     found: dict[tuple[int, int], int] = collections.defaultdict(int)
     for number, kind in enumerate(case.kinds):
-        for name, _ in kind.works:
+        for name, _unused in kind.works:
             for node in works[name].running_on:
                 if node in place_of:
                     found[place_of[node], number] += 1

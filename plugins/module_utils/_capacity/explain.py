@@ -49,7 +49,7 @@ def refusals(board: Board) -> list[Refusal]:
     """All workloads of which something is missing."""
     case = board.case
     placed = collections.Counter(one.workload for one in board.placements)
-    kind_of = {name: number for number, kind in enumerate(case.kinds) for name, _ in kind.works}
+    kind_of = {name: number for number, kind in enumerate(case.kinds) for name, _unused in kind.works}
     told: dict[tuple[int, int], tuple[str, str, dict[str, int]]] = {}
     found = []
     for work in case.problem.workloads:

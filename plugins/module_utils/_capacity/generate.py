@@ -75,7 +75,7 @@ def generate(
         priced = up.price(worth, side, awake)
         added = 0
         rest -= 1
-        for group, (_, content) in priced.items():
+        for group, (_unused, content) in priced.items():
             before = added
             for pays in (worth, true_worth):
                 settled = up.settle(group, content, pays[:, group])
@@ -113,7 +113,7 @@ def _bound(packing: Packing, down: Pricer, prices: Real, worth: Real, node: Real
     """The best Lagrangian bound at these prices over a few prices of memory and network."""
     side = side.copy()
     best = np.full(len(node), np.inf)
-    for _ in range(4):
+    for _unused in range(4):
         priced = down.price(worth, side)
         best = np.minimum(best, [priced[group][0] for group in range(len(node))])
         if not down.steer(priced, side).any():

@@ -123,7 +123,7 @@ def fill(board: Board, order: t.Iterable[tuple[int, str, int]], score: Score) ->
     for number, workload, copies in order:
         kind = board.case.kinds[number]
         if not kind.work.gang:
-            for _ in range(copies):
+            for _unused in range(copies):
                 if not filler.put(number, workload):
                     break
             continue
@@ -133,7 +133,7 @@ def fill(board: Board, order: t.Iterable[tuple[int, str, int]], score: Score) ->
                 placed += 1
             if placed == copies:
                 break
-            for _ in range(placed):
+            for _unused in range(placed):
                 board.take_back(number)
 
 

@@ -18,7 +18,7 @@ except ImportError:
     np = None  # type: ignore[assignment, unused-ignore]
 
 try:
-    import highspy
+    import highspy  # pylint: disable=unused-import
 except ImportError:
     HAS_HIGHSPY = False
     highspy = None  # type: ignore[assignment, unused-ignore]

@@ -190,7 +190,8 @@ def _best(case: Case, weights: Weights, seconds: float) -> tuple[str, Board]:
         worth = values(case, board.placements)
         if chosen is None or better(worth, chosen[2]):
             chosen = (name, board, worth)
-    assert chosen is not None
+    if chosen is None:
+        raise AssertionError("no stand-in was tried")
     return chosen[0], chosen[1]
 
 

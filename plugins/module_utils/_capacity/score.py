@@ -84,7 +84,7 @@ def spent(case: Case, placements: t.Sequence[Placement], objective: str) -> floa
 
 def better(one: Values, other: Values, slack: float = 1e-6) -> bool:
     """Whether the first is worth more, the most important objective first."""
-    for (_, left), (_, right) in zip(one, other):
+    for (_unused, left), (_unused, right) in zip(one, other):
         if left > right + slack:
             return True
         if left < right - slack:

@@ -148,7 +148,7 @@ def _decoded(case: Case, order: t.Sequence[int]) -> tuple[Board, Values]:
 
 
 def _first_order(case: Case) -> list[int]:
-    return list(dict.fromkeys(number for number, _, _ in by_size(case)))
+    return list(dict.fromkeys(entry[0] for entry in by_size(case)))
 
 
 def _annealing(case: Case, ends: float) -> Board:
@@ -178,12 +178,12 @@ def _genetic(case: Case, ends: float) -> Board:
     people = []
     for number in range(6):
         order = list(base)
-        for _ in range(number):
+        for _unused in range(number):
             if len(order) > 1:
                 one, other = draw.sample(range(len(order)), 2)
                 order[one], order[other] = order[other], order[one]
         people.append((order, *_decoded(case, order)))
-    for _ in range(STEPS - len(people) if len(base) > 1 else 0):
+    for _unused in range(STEPS - len(people) if len(base) > 1 else 0):
         if time.monotonic() > ends:
             break
         mother, father = draw.sample(people, 2)
@@ -214,7 +214,7 @@ def _ants(case: Case, ends: float) -> Board:
     best, best_worth = _decoded(case, order)
     # A trail says how early a kind goes in good orders.
     trail = {number: float(place) for place, number in enumerate(order)}
-    for _ in range(STEPS if len(order) > 1 else 0):
+    for _unused in range(STEPS if len(order) > 1 else 0):
         if time.monotonic() > ends:
             break
         spread = max(1.0, len(order) / 10)

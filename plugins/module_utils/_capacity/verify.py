@@ -53,7 +53,7 @@ def _node(node: Node, held: t.Sequence[tuple[Workload, t.Sequence[int]]]) -> t.I
         ("memory_mib", node.memory_mib),
         ("network_mbit", node.network_mbit),
     ):
-        used = sum(getattr(work, need) for work, _ in held)
+        used = sum(getattr(work, need) for work, _unused in held)
         if used > room:
             yield f"{node.name}: {need} {used} of {room}"
     used_gpu: dict[int, int] = collections.defaultdict(int)
@@ -111,7 +111,7 @@ def _power(problem: Problem, on_node: t.Mapping[str, t.Sequence[tuple[Workload, 
         if not held:
             continue
         feeds[node.feed] += node.idle_watts
-        for work, _ in held:
+        for work, _unused in held:
             feeds[node.feed] += work.gpus * work.gpu_share_milli * node.gpu_watts / 1000
             feeds[node.feed] += work.cpu_milli * node.core_watts / 1000
     for feed in problem.feeds:

@@ -21,7 +21,7 @@ from render import ROOT, load_variables
 pytestmark = pytest.mark.slow
 
 NAMES = ("ca.crt", "node.crt", "node.key")
-RUN: dict[str, Any] = {"capture_output": True, "text": True, "check": True}
+RUN: dict[str, Any] = {"capture_output": True, "text": True}
 
 
 class Node:
@@ -147,6 +147,6 @@ def test_a_user_without_rights_sees_neither_a_closed_file_nor_a_closed_directory
             }
             found = load_variables(ROOT / "roles/gpu_node/vars/main.yml")
             look = Templar(DataLoader(), variables=found | given).template(found["__gpu_node_tls_look"])
-            done = subprocess.run(["sh", "-c", look], user=65534, group=65534, extra_groups=[], **RUN)
+            done = subprocess.run(["sh", "-c", look], user=65534, group=65534, extra_groups=[], check=True, **RUN)
             assert done.stdout.splitlines() == [str(folder / part / file) for file in hidden]
-            assert subprocess.run(["sh", "-c", look], **RUN).stdout == ""
+            assert subprocess.run(["sh", "-c", look], check=True, **RUN).stdout == ""
