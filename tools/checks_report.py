@@ -18,7 +18,7 @@ REASON_LINES = 5
 NAMED_LINES = 20
 REASON_WIDTH = 240
 # How pytest, Ansible, ansible-test and the linters begin a line that says what is wrong.
-REASON = re.compile(r"^\s*(FAILED|ERROR|E  |fatal:|FATAL|\[ERROR\]|CRITICAL)|: error:|^\S+Error\b")
+REASON = re.compile(r"^(?!.*glob failed)\s*(FAILED|ERROR|E  |fatal:|FATAL|\[ERROR\]|CRITICAL)|: error:|^\S+Error\b")
 # How pytest's summary names a test: that is said first, before what it printed meanwhile.
 NAMED = re.compile(r"^\s*(FAILED|ERROR) \S+\.py(::| - |$)")
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")

@@ -12,8 +12,10 @@ from waiting import wait_for
 
 
 def series(name: str) -> dict[tuple[tuple[str, str], ...], float]:
-    """Values of a metric by its labels, read from gpu1: the exporter listens beyond its own host."""
-    text = container("gpu1").check_output("curl -sf http://%s:9341/metrics", address("ctl"))
+    """Values of a metric by its labels, as who has a certificate of the cluster reads them."""
+    folder = "/etc/aidc_ops/slurm_exporter"
+    access = f"--cacert {folder}/ca.crt --cert {folder}/tls.crt --key {folder}/tls.key"
+    text = container("ctl").check_output(f"curl -sf {access} https://ctl:9341/metrics")
     found = {}
     for labels, value in re.findall(rf"^{name}(?:\{{(.*)\}})? (\S+)$", text, re.MULTILINE):
         found[tuple(sorted(re.findall(r'(\w+)="([^"]*)"', labels)))] = float(value)
@@ -29,7 +31,13 @@ def states(node: str) -> set[str]:
     }
 
 
-def test_the_cluster_is_told_to_other_hosts() -> None:
+def test_other_hosts_reach_it_and_need_a_certificate() -> None:
+    answer = container("gpu1").run("curl -s --insecure --max-time 10 https://%s:9341/metrics", address("ctl"))
+    # Neither let in, nor was nobody there (7), nor did nobody answer (28).
+    assert (answer.rc in (0, 7, 28), answer.stdout) == (False, "")
+
+
+def test_the_cluster_is_told() -> None:
     for name in NODES:
         wait_for_state(name, "IDLE")
     wait_for(lambda: all("idle" in states(name) for name in NODES), 30, "the exporter sees idle nodes")
