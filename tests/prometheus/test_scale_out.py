@@ -69,6 +69,10 @@ def server(folder: Path, **variables: t.Any) -> PrometheusServer:
         "__prometheus_targets_dir": str(folder / "targets"),
         "__prometheus_secrets_dir": str(folder / "secrets"),
         "__prometheus_rules_dir": str(folder / "rules"),
+        # What TLS does is a test of its own.
+        **dict.fromkeys(
+            ("prometheus_scrape_tls_ca", "prometheus_scrape_tls_certificate", "prometheus_tls_certificate"), ""
+        ),
         **variables,
     }
     for name in ("targets", "secrets"):
@@ -83,7 +87,7 @@ def server(folder: Path, **variables: t.Any) -> PrometheusServer:
                 (folder / "secrets" / entry["name"]).write_text(entry["secret"], encoding="utf-8")
     line = render("prometheus", "default.j2", **names).splitlines()[-1]
     flags = shlex.split(line.removeprefix("ARGS="))[0].split()
-    flags = [flag for flag in flags if not flag.startswith(("--web.listen-address", "--storage."))]
+    flags = [flag for flag in flags if not flag.startswith(("--web.listen-address", "--web.config", "--storage."))]
     return PrometheusServer(folder, flags, render("prometheus", "prometheus.yml.j2", **names))
 
 
