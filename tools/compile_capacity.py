@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 import textwrap
 
@@ -22,9 +23,13 @@ TABLE = ROOT / "plugins" / "module_utils" / "_capacity" / "_problem_table.py"
 
 
 def folded(line: str) -> str:
-    """The line, in several if it is too long; no text in the schema has a blank."""
-    indent = " " * (len(line) - len(line.lstrip()) + 4)
-    return line if len(line) <= 120 else "\n".join(textwrap.wrap(line, 120, subsequent_indent=indent))
+    """The line; if it is too long, the items of its list on lines of their own. No text in the schema has a blank."""
+    if len(line) <= 120:
+        return line
+    indent = " " * (len(line) - len(line.lstrip()))
+    before, items, after = re.fullmatch(r"(.*\[)([^][]*)(\].*)", line).groups()  # type: ignore[union-attr]
+    inner = textwrap.fill(items, 120, initial_indent=indent + "    ", subsequent_indent=indent + "    ")
+    return f"{before}\n{inner}\n{indent}{after}"
 
 
 def main(arguments: list[str]) -> int:

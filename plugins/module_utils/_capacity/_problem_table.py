@@ -86,8 +86,9 @@ PROBLEM: dict[str, t.Any] = {'type': 'object', 'properties': {
         }, 'required': ['name', 'cpu_milli', 'memory_mib']},
     }}},
     'policy': {'type': 'object', 'properties': {
-        'objectives': {'type': 'array', 'items': {'type': 'string', 'enum': ['priority', 'deadline', 'response_time',
-            'fairness', 'allocation', 'fragmentation', 'energy', 'cost']}},
+        'objectives': {'type': 'array', 'items': {'type': 'string', 'enum': [
+            'priority', 'deadline', 'response_time', 'fairness', 'allocation', 'fragmentation', 'energy', 'cost'
+        ]}},
         'reserve_per_rack': {'type': 'integer', 'minimum': 0},
         'limit_watts': {'type': ['number', 'null'], 'minimum': 0},
     }, 'required': []},
