@@ -128,7 +128,7 @@ class Drills:
             f"drill_class={drill.fault}",
             f"target={drill.node}",
             "drill_gpu=2",
-            "drill_wait_seconds=300",
+            "drill_wait_seconds=600",
             *drill.arguments,
         ]
         command = [
