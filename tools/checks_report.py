@@ -15,9 +15,13 @@ from checks_runner import Check, Result
 
 TAIL_LINES = 40
 REASON_LINES = 5
+NAMED_LINES = 20
 REASON_WIDTH = 240
 # How pytest, Ansible, ansible-test and the linters begin a line that says what is wrong.
-REASON = re.compile(r"^\s*(FAILED|ERROR|E  |fatal:|FATAL|\[ERROR\]|CRITICAL)|: error:|^\S+Error\b")
+REASON = re.compile(r"^(?!.*glob failed)\s*(FAILED|ERROR|E  |fatal:|FATAL|\[ERROR\]|CRITICAL)|: error:|^\S+Error\b")
+# How pytest's summary names a test: that is said first, before what it printed meanwhile.
+NAMED = re.compile(r"^\s*(FAILED|ERROR) \S+\.py(::| - |$)")
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 # Without a terminal a line a second would bury the results.
 QUIET_SECONDS = 30.0
 
@@ -73,6 +77,10 @@ class Screen:
         self._line(f"---- last lines of {_short(result.log, self.root)}")
         for line in lines[-TAIL_LINES:]:
             self._line("    " + line)
+        # Whoever sees only a part of a long log looks here for the name of what failed.
+        self._line(f"---- why {result.check.name} failed")
+        for line in reasons_of(lines):
+            self._line("    " + line)
         self._line("----")
 
     def _line(self, text: str) -> None:
@@ -113,15 +121,27 @@ def table(results: Sequence[Result], root: Path) -> str:
 
 
 def reasons(results: Sequence[Result]) -> str:
-    """For each failed check the first lines of its log that look like a reason; empty if nothing failed."""
+    """The reasons of each failed check; empty if nothing failed."""
     lines = []
     for result in results:
         if result.passed or not result.log.exists():
             continue
-        found = [line for line in _lines(result.log) if REASON.search(line)] or _lines(result.log)[-REASON_LINES:]
         lines.append(f"{result.check.name}:")
-        lines += [f"    {line.strip()[:REASON_WIDTH]}" for line in found[:REASON_LINES]]
+        lines += [f"    {line}" for line in reasons_of(_lines(result.log))]
     return "\n".join(lines)
+
+
+def reasons_of(lines: Sequence[str]) -> list[str]:
+    """The lines of a failed check's log that say why: the tests that pytest names, else the first that look like a
+    reason, else the last ones."""
+    lines = [COLOUR.sub("", line) for line in lines]
+    named = list(dict.fromkeys(line for line in lines if NAMED.search(line)))
+    if named:
+        more = len(named) - NAMED_LINES
+        found = [*named[:NAMED_LINES], *([f"... and {more} more"] if more > 0 else [])]
+    else:
+        found = [line for line in lines if REASON.search(line)][:REASON_LINES] or lines[-REASON_LINES:]
+    return [line.strip()[:REASON_WIDTH] for line in found]
 
 
 def closing_line(results: Sequence[Result]) -> str:

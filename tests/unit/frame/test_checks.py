@@ -174,6 +174,31 @@ def test_what_failed_is_said_in_few_words_wherever_it_stands_in_the_log(tmp_path
     assert reasons(results) == "bad:\n    FAILED tests/x.py::test_y - assert 1 == 2"
 
 
+def test_the_tests_that_pytest_names_come_before_what_they_printed(tmp_path: Path) -> None:
+    printed = "fatal: [gpu3]: UNREACHABLE!\nE   AssertionError: x\nERROR in a service\n" * 9
+    named = [f"FAILED lab/tests/test_5_drills.py::test_a_drill[{number}] - AssertionError" for number in range(23)]
+    named += ["\x1b[31mERROR\x1b[0m lab/tests/test_6.py - NameError"]
+    log = tmp_path / "text"
+    log.write_text(printed + "\n".join([*named, *named, "24 failed"]))
+    results, _screen = run(tmp_path, Check("lab", "", f"cat {log}; exit 1"))
+    lines = reasons(results).splitlines()
+    assert lines[0] == "lab:"
+    assert [line.strip() for line in lines[1:21]] == named[:20]
+    assert lines[21:] == ["    ... and 4 more"]
+    log.write_text(printed + named[-1])
+    results, _screen = run(tmp_path, Check("lab", "", f"cat {log}; exit 1"))
+    assert reasons(results) == "lab:\n    ERROR lab/tests/test_6.py - NameError"
+
+
+def test_the_reasons_follow_the_end_of_the_log_at_once(tmp_path: Path) -> None:
+    command = "echo 'FAILED tests/x.py::test_y - assert 1 == 2'; seq 100; exit 1"
+    _results, screen = run(tmp_path, Check("bad", "", command), Check("good", "", "true"))
+    lines = [line.strip() for line in screen.splitlines()]
+    at = lines.index("---- why bad failed")
+    assert lines[at - 1 : at + 3] == ["100", "---- why bad failed", "FAILED tests/x.py::test_y - assert 1 == 2", "----"]
+    assert lines.count("---- why bad failed") == 1
+
+
 def test_the_end_of_a_log_without_a_known_word_is_the_reason(tmp_path: Path) -> None:
     results, _screen = run(tmp_path, Check("bad", "", "seq 100; exit 1"))
     assert reasons(results) == "bad:\n    96\n    97\n    98\n    99\n    100"
