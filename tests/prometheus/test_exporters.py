@@ -262,11 +262,20 @@ def test_snmp_exporter_reads_a_pdu_and_ports(tmp_path: Path) -> None:
             for sample in family.samples
         } | {"type": float("entPhySensorType=" in text)}
 
+    def answered(module: str) -> dict[str, float]:
+        try:
+            return ask(module)
+        except urllib.error.HTTPError:
+            return {}
+
     line = [str(binary("snmp-exporter")), "--config.file=snmp.yml", f"--web.listen-address=127.0.0.1:{port}"]
     try:
         with running(line, port, tmp_path):
-            # The agent needs a moment; until it answers, the exporter's own retries wait.
-            found = ask("entity_sensor_pdu")
+            # The agent needs a moment, on a busy machine more than the exporter's own retries give it.
+            give_up_at = time.monotonic() + 60
+            while not (found := answered("entity_sensor_pdu")):
+                assert agent.poll() is None and time.monotonic() < give_up_at, (tmp_path / "agent.log").read_text()
+                time.sleep(0.5)
             scale, places = found["entPhySensorScale|Inlet power"], found["entPhySensorPrecision|Inlet power"]
             watts = found["entPhySensorValue|Inlet power"] * 10 ** (3 * (scale - 9)) / 10**places
             assert watts == pytest.approx(2305.1)
