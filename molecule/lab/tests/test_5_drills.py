@@ -121,7 +121,7 @@ class Drills:
             f"drill_class={drill.fault}",
             f"target={drill.node}",
             "drill_gpu=2",
-            "drill_wait_seconds=600",
+            "drill_wait_seconds=300",
             *drill.arguments,
         ]
         command = [
