@@ -124,11 +124,17 @@ class Nodes:
         # What depends on the host: its certificate authorities, and where pip finds packages.
         if CERTIFICATES.is_file():
             self.host.run("podman", "cp", str(CERTIFICATES), f"{name}:{CERTIFICATES}")
-        conf = self.cache / "pip.conf"
-        conf.write_text(PIP_CONF)
-        self.host.run("podman", "cp", str(conf), f"{name}:/etc/pip.conf")
+        self.host.run("podman", "cp", str(self._pip_conf()), f"{name}:/etc/pip.conf")
         self.host.run("podman", "start", name)
         return "created"
+
+    def _pip_conf(self) -> Path:
+        """The file, written once: nodes are made side by side, and what changes while it is copied cannot be."""
+        conf = self.cache / "pip.conf"
+        with locked(self.cache, "pip"):
+            if not conf.is_file() or conf.read_text() != PIP_CONF:
+                conf.write_text(PIP_CONF)
+        return conf
 
     def _ready(self, node: str) -> tuple[str, str]:
         """Wait until a node answers; return its SSH host key and the stamp of its simulator ('' without one)."""

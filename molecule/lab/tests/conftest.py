@@ -103,6 +103,19 @@ def healthy(loop: Loop) -> Loop:
     return loop
 
 
+@pytest.fixture
+def paused(healthy):
+    """The loop records and opens cases, but takes no action; afterwards those cases are cancelled."""
+    before = healthy.last_case()
+    healthy.lab.exec("ctl", "aidc-cases", "pause")
+    yield healthy
+    for case in healthy.cases_after(before):
+        if case["closed_at"] is None:
+            healthy.lab.exec("ctl", "aidc-cases", "cancel", str(case["case_id"]))
+    healthy.lab.succeeds("ctl", "aidc-cases", "rearm")
+    healthy.lab.exec("ctl", "aidc-cases", "resume")
+
+
 @pytest.fixture(scope="session")
 def bmc(healthy: Loop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bmc]:
     """A BMC of the node gpu2, on this host, that the loop knows. Its switch of the power is that of the container."""

@@ -83,7 +83,7 @@ def test_a_second_run_finds_what_was_accepted(accepted: Discovery) -> None:
     assert rc == 0, output
 
 
-def test_a_narrow_link_and_a_lost_gpu_are_told_and_fail_where_asked(accepted: Discovery) -> None:
+def test_a_narrow_link_and_a_lost_gpu_are_told_and_fail_where_asked(accepted: Discovery, paused: Any) -> None:
     lab = accepted.lab
     try:
         lab.exec("gpu1", "gpusim", "inject", "pcie-width", "--gpu", "3", "--no-log")
@@ -95,6 +95,8 @@ def test_a_narrow_link_and_a_lost_gpu_are_told_and_fail_where_asked(accepted: Di
     finally:
         lab.exec("gpu1", "gpusim", "boot")
         lab.exec("gpu2", "gpusim", "boot")
+    # The loop may have seen the lost GPU too.
+    paused.until("its alerts are over", 60, lambda: not paused.story.fault_alerts())
     for text in (output, failed):
         findings = [line.strip(' ",') for line in text.splitlines() if "gpu" in line]
         assert any(line.startswith("gpu1") and "degraded" in line and "width" in line for line in findings), text

@@ -36,19 +36,6 @@ def lines() -> dict[str, tuple[str, Recognition]]:
     return found
 
 
-@pytest.fixture
-def paused(healthy):
-    """The loop records and opens cases, but takes no action; afterwards those cases are cancelled."""
-    before = healthy.last_case()
-    healthy.lab.exec("ctl", "aidc-cases", "pause")
-    yield healthy
-    for case in healthy.cases_after(before):
-        if case["closed_at"] is None:
-            healthy.lab.exec("ctl", "aidc-cases", "cancel", str(case["case_id"]))
-    healthy.lab.succeeds("ctl", "aidc-cases", "rearm")
-    healthy.lab.exec("ctl", "aidc-cases", "resume")
-
-
 def test_every_line_that_is_drilled_reaches_the_ledger(paused) -> None:
     told = lines()
     assert len(told) > 30
@@ -77,7 +64,7 @@ class Drill:
     state: str
     steps: tuple[str, ...]
     arguments: tuple[str, ...] = ()
-    otherwise: tuple[str, ...] = ()
+    otherwise: tuple[tuple[str, ...], ...] = ()
 
     def __str__(self) -> str:
         return self.fault
@@ -101,8 +88,14 @@ DRILLS = (
     Drill("gpu1", "gpu_row_remap_pending", "returned", repaired("reset")),
     # No kernel module can be unloaded in a container: the next repair of the ladder is taken.
     Drill("gpu1", "driver_mismatch", "returned", repaired("reload_driver", "reboot")),
-    # No query is answered, so Prometheus may miss the GPU before it is reset, and then the node is restarted.
-    Drill("gpu2", "gpu_gsp_error", "returned", repaired("reset"), otherwise=repaired("reboot")),
+    # No query is answered, so Prometheus may miss the GPU before it is reset, or the reset may: then the node restarts.
+    Drill(
+        "gpu2",
+        "gpu_gsp_error",
+        "returned",
+        repaired("reset"),
+        otherwise=(repaired("reboot"), repaired("reset", "reboot")),
+    ),
     Drill("gpu2", "nvlink_fatal", "returned", repaired("reset_group")),
     # The loop may not read the certificates of the site: the role leaves those of the node as they are.
     Drill("gpu2", "driver_not_loaded", "returned", repaired("converge")),
@@ -151,7 +144,7 @@ class Drills:
             f"drill_class={drill.fault}",
             f"target={drill.node}",
             "drill_gpu=2",
-            "drill_wait_seconds=600",
+            "drill_wait_seconds=300",
             *drill.arguments,
         ]
         command = [
@@ -214,7 +207,7 @@ def test_a_drill_ends_as_it_should(drilled, drill: Drill) -> None:
     ended = drilled[drill]
     if isinstance(ended, BaseException):
         raise ended
-    assert ended["steps"] in (drill.steps, drill.otherwise)
+    assert ended["steps"] in (drill.steps, *drill.otherwise)
 
 
 def test_a_drill_goes_the_way_that_check_mode_says(healthy) -> None:
