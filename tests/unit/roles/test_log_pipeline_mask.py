@@ -110,6 +110,7 @@ def test_no_rule_finds_something_in_a_mark() -> None:
     assert re.fullmatch(r"for \[word:\w{10}\] \[user:[0-9a-f]{10}\] password=\[secret\] \?", line), line
 
 
+@pytest.mark.slow
 def test_very_many_marks_stay_marks() -> None:
     masker = mask.Masker(rules(log_pipeline_line_length=60000), KEY)
     text = masker.mask(" ".join(f"10.{n // 65536}.{n // 256 % 256}.{n % 256}" for n in range(70000)))

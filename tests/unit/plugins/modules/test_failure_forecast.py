@@ -53,6 +53,7 @@ def server() -> t.Iterator[FakePrometheus]:
         yield fake
 
 
+@pytest.mark.slow
 def test_training_from_a_file_writes_a_model_unless_checking(
     call: t.Callable[..., dict[str, t.Any]], tmp_path: Path
 ) -> None:

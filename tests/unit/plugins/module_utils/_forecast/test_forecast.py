@@ -121,6 +121,7 @@ def test_a_changed_level_is_said() -> None:
     assert one["steps_used"] == 396
 
 
+@pytest.mark.slow
 def test_auto_takes_the_naive_where_it_wins_and_the_mean_where_that_does() -> None:
     asked = ASKED._replace(model="auto")
     steady = forecast([history("a", repeating())], asked)
@@ -130,6 +131,7 @@ def test_auto_takes_the_naive_where_it_wins_and_the_mean_where_that_does() -> No
     assert rough["backtest"]["mase"] < 0.9 * rough["backtest"]["mase_seasonal_naive"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["auto", "theta", "ets"])
 def test_the_same_input_gives_the_same_answer(model: str) -> None:
     rows = [history("a", noisy(5, 120))]
@@ -139,6 +141,7 @@ def test_the_same_input_gives_the_same_answer(model: str) -> None:
     assert "NaN" not in first
 
 
+@pytest.mark.slow
 def test_a_model_that_loses_is_used_if_asked_for_and_that_is_said() -> None:
     one = forecast([history("a", repeating())], ASKED._replace(model="theta"))["series"][0]
     assert one["model"] == "theta"

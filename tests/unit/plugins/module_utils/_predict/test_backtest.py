@@ -12,6 +12,8 @@ from ansible_collections.aidc.ops.plugins.module_utils._predict.series import DA
 from ansible_collections.aidc.ops.tests.unit.plugins.module_utils._predict.generated import drives
 
 pytest.importorskip("sklearn")
+# Training takes seconds.
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
