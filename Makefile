@@ -14,7 +14,7 @@ CHECKS := $(VENV)/python tools/checks.py
 SCENARIOS := $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml))
 SINGLE := link yamllint ruff mypy catalogue changelog reuse role-specs unit frame lint docs sanity integration unit-slow build rulebook gpusim-consumers histories ledger callbacks slurm kubernetes playbooks bmc prometheus logs dashboards
 
-.PHONY: help setup venv demo demo-down test test-fast test-kubernetes molecule bench role-docs release clean $(SINGLE) $(addprefix molecule-,$(SCENARIOS))
+.PHONY: help setup venv lab-variables demo demo-down test test-fast test-kubernetes molecule bench role-docs release clean $(SINGLE) $(addprefix molecule-,$(SCENARIOS))
 
 help: ## This list
 	@echo "Usage: make TARGET"
@@ -34,7 +34,11 @@ venv: .venv/requirements.sha256
 .venv/requirements.sha256: requirements.txt requirements-dev.txt
 	@$(PYTHON) tools/bootstrap.py --python-only && touch $@
 
-demo: setup ## Bring the lab up, break GPUs, watch the loop heal them (a few minutes)
+# A wrong variable is told before anything is installed.
+lab-variables:
+	@$(PYTHON) tools/demo_plan.py
+
+demo: lab-variables setup ## Bring the lab up, break GPUs, watch the loop heal them (a few minutes)
 	@$(VENV)/python tools/demo.py up
 
 demo-down: ## Remove everything the demo made

@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 # Which nodes the lab has: containers to make, and the inventory that names them. Pure.
 # Copyright (c) 2026 aidc.ops contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -7,10 +8,14 @@ AIDC_OPS_LAB_GPU_NODES   how many GPU nodes (default 4; the story needs four)
 AIDC_OPS_LAB_GPU_MODELS  their models, separated by commas; the first half of the nodes has the first one, and so on
 AIDC_OPS_LAB_GPUS        GPUs in each (default 8; the story needs six)
 AIDC_OPS_LAB_SUITE       Debian release of the nodes (default bookworm)
+
+Run as a program it only says whether they are right, which `make demo` asks before it installs anything.
 """
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +23,9 @@ from typing import Any
 from demo_progress import DemoError
 
 MODELS = "NVIDIA H100 80GB HBM3,NVIDIA A100-SXM4-80GB"
+# What the simulator and molecule/shared/images.yml have.
+KNOWN_MODELS = ("NVIDIA H100 80GB HBM3", "NVIDIA H200", "NVIDIA A100-SXM4-80GB", "NVIDIA L40S")
+SUITES = ("bookworm", "trixie")
 CONTROLLER = "ctl"
 STORAGE = "store1"
 STORY_NODES = 4
@@ -66,13 +74,19 @@ def read(env: Mapping[str, str]) -> Plan:
         return int(text)
 
     models = tuple(model.strip() for model in (env.get("AIDC_OPS_LAB_GPU_MODELS") or MODELS).split(","))
-    if not all(models):
-        raise DemoError(f"AIDC_OPS_LAB_GPU_MODELS is a list of models separated by commas, for example {MODELS}")
+    if not set(models) <= set(KNOWN_MODELS):
+        raise DemoError(
+            f"AIDC_OPS_LAB_GPU_MODELS is a list of models separated by commas, not {','.join(models)!r}; "
+            f"there are {', '.join(KNOWN_MODELS)}"
+        )
+    suite = env.get("AIDC_OPS_LAB_SUITE") or SUITES[0]
+    if suite not in SUITES:
+        raise DemoError(f"AIDC_OPS_LAB_SUITE is one of {', '.join(SUITES)}, not {suite!r}")
     return Plan(
         gpu_nodes=number("AIDC_OPS_LAB_GPU_NODES", STORY_NODES, STORY_NODES, 64),
         models=models,
         gpus=number("AIDC_OPS_LAB_GPUS", USUAL_GPUS, STORY_GPUS, 16),
-        suite=env.get("AIDC_OPS_LAB_SUITE") or "bookworm",
+        suite=suite,
     )
 
 
@@ -107,3 +121,10 @@ def inventory(plan: Plan) -> dict[str, Any]:
         "gpu": {"hosts": {name: {"aidc_ops_rack": plan.rack(name), **expected} for name in plan.gpu_names}},
         "storage": {"hosts": {STORAGE: None}},
     }
+
+
+if __name__ == "__main__":
+    try:
+        read(os.environ)
+    except DemoError as error:
+        sys.exit(str(error))

@@ -4,7 +4,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
+from runpy import run_path
 
 import demo_plan
 import demo_story
@@ -29,8 +32,9 @@ def test_the_default_lab_has_two_models_and_two_racks() -> None:
 
 
 def test_counts_and_models_are_variables() -> None:
-    plan = demo_plan.read({"AIDC_OPS_LAB_GPU_NODES": "5", "AIDC_OPS_LAB_GPU_MODELS": "A, B", "AIDC_OPS_LAB_GPUS": "6"})
-    assert [plan.model(name) for name in plan.gpu_names] == ["A", "A", "A", "B", "B"]
+    models = "NVIDIA H200, NVIDIA L40S"
+    plan = demo_plan.read({"AIDC_OPS_LAB_GPU_NODES": "5", "AIDC_OPS_LAB_GPU_MODELS": models, "AIDC_OPS_LAB_GPUS": "6"})
+    assert [plan.model(name) for name in plan.gpu_names] == ["NVIDIA H200"] * 3 + ["NVIDIA L40S"] * 2
     assert all(item["gpus"] == 6 for item in demo_plan.platforms(plan, []) if "gpus" in item)
 
 
@@ -53,9 +57,25 @@ def test_every_slot_that_the_story_breaks_is_there() -> None:
         {"AIDC_OPS_LAB_GPU_NODES": "-4"},
         {"AIDC_OPS_LAB_GPUS": "5"},
         {"AIDC_OPS_LAB_GPUS": "17"},
-        {"AIDC_OPS_LAB_GPU_MODELS": "A,,B"},
+        {"AIDC_OPS_LAB_GPU_MODELS": "NVIDIA H200,,NVIDIA L40S"},
+        {"AIDC_OPS_LAB_GPU_MODELS": "H200"},
+        {"AIDC_OPS_LAB_SUITE": "buster"},
     ],
 )
 def test_a_wrong_variable_is_named(env: dict[str, str]) -> None:
     with pytest.raises(DemoError, match=next(iter(env))):
         demo_plan.read(env)
+
+
+def test_what_may_be_asked_for_is_what_there_is() -> None:
+    assert set(yaml.safe_load((ROOT / "molecule/shared/images.yml").read_text())["suites"]) == set(demo_plan.SUITES)
+    simulator = ROOT / "molecule/shared/gpusim/bin/gpusim"
+    known = run_path(str(simulator))["MODELS"]
+    assert set(known) == set(demo_plan.KNOWN_MODELS)
+
+
+def test_the_program_says_what_is_wrong_before_anything_is_installed() -> None:
+    program = [sys.executable, str(ROOT / "tools/demo_plan.py")]
+    wrong = subprocess.run(program, env={"AIDC_OPS_LAB_GPUS": "17"}, capture_output=True, text=True, check=False)
+    assert (wrong.returncode, wrong.stderr) == (1, "AIDC_OPS_LAB_GPUS is a number from 6 to 16, not '17'\n")
+    assert subprocess.run(program, env={}, check=False).returncode == 0
