@@ -23,7 +23,10 @@ from ansible_collections.aidc.ops.plugins.module_utils._errors import EngineErro
 
 @dataclass(frozen=True)
 class SlurmNode:
-    """A node with what its configuration says. ``gpus`` is type name -> count; what Slurm does not tell is None."""
+    """A node with what its configuration says. ``gpus`` is type name -> count; what Slurm does not tell is None.
+
+    ``usable_cpus`` and ``usable_memory_mib`` are without what is kept back for the system.
+    """
 
     node: EngineNode
     partitions: tuple[str, ...]
@@ -35,10 +38,24 @@ class SlurmNode:
     memory_mib: int | None
     reason_by: str | None
     reason_at: int | None
+    usable_cpus: int | None
+    usable_memory_mib: int | None
+    weight: int | None
+    reservation: str
 
 
 def parse(text: str) -> list[SlurmNode]:
     """The nodes in an answer, in Slurm's order. EngineError if it is cut off, malformed, or tells of an error."""
+    found = [_node(node) for node in rows(text, "nodes")]
+    names = [one.node.name for one in found]
+    twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) != len(names) else []
+    if twice:
+        raise EngineError(f"Slurm's answer has a node twice: {', '.join(twice[:5])}")
+    return found
+
+
+def rows(text: str, kind: str) -> list[Any]:
+    """The list of that kind (nodes, jobs) in an answer. EngineError as of ``parse``."""
     try:
         answer = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -46,14 +63,9 @@ def parse(text: str) -> list[SlurmNode]:
     if not isinstance(answer, dict):
         raise EngineError(f"Slurm's answer is no object but a {type(answer).__name__}")
     complain(answer)
-    nodes = answer.get("nodes")
-    if not isinstance(nodes, list):
-        raise EngineError("Slurm's answer has no list of nodes")
-    found = [_node(node) for node in nodes]
-    names = [one.node.name for one in found]
-    twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) != len(names) else []
-    if twice:
-        raise EngineError(f"Slurm's answer has a node twice: {', '.join(twice[:5])}")
+    found = answer.get(kind)
+    if not isinstance(found, list):
+        raise EngineError(f"Slurm's answer has no list of {kind}")
     return found
 
 
@@ -76,6 +88,10 @@ def _node(node: Any) -> SlurmNode:
     if not isinstance(name, str) or not name:
         raise EngineError(f"Slurm's answer has an entry that is no node: {str(node)[:100]!r}")
     reason = _text(node, name, "reason") or ""
+    cpus, memory = _number(node, name, "cpus"), _number(node, name, "real_memory")
+    # 22.05 has neither of these.
+    usable_cpus = _number(node, name, "effective_cpus")
+    kept_memory = _number(node, name, "specialized_memory") or 0
     return SlurmNode(
         node=engine_node(name, "+".join(_states(node, name)), reason),
         partitions=_words(node, name, "partitions"),
@@ -83,11 +99,15 @@ def _node(node: Any) -> SlurmNode:
         gpus=gpus(_text(node, name, "gres") or "", name),
         address=_text(node, name, "address"),
         hostname=_text(node, name, "hostname"),
-        cpus=_number(node, name, "cpus"),
-        memory_mib=_number(node, name, "real_memory"),
+        cpus=cpus,
+        memory_mib=memory,
         reason_by=(_text(node, name, "reason_set_by_user") or None) if reason else None,
         # Slurm writes 0 where nobody gave a reason.
         reason_at=(_number(node, name, "reason_changed_at") or None) if reason else None,
+        usable_cpus=usable_cpus or cpus,
+        usable_memory_mib=None if memory is None else max(0, memory - kept_memory),
+        weight=_number(node, name, "weight"),
+        reservation=_text(node, name, "reservation") or "",
     )
 
 
