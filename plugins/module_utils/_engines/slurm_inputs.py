@@ -1,0 +1,408 @@
+# What steers Slurm's scheduler, read and set: reservations, weights, holds, limits of accounts, power.
+# Copyright (c) 2026 aidc.ops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Facts about Slurm are from the manual pages of 22.05, scontrol(1), sacctmgr(1), squeue(1) and slurm.conf(5), and from
+its source where they say nothing: src/slurmctld/reservation.c, job_mgr.c and power_save.c.
+
+Only texts are read that users of the cluster cannot write: no names, comments or paths of jobs.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ansible_collections.aidc.ops.plugins.module_utils import _runner
+from ansible_collections.aidc.ops.plugins.module_utils._engines.hostlist import compress, expand
+from ansible_collections.aidc.ops.plugins.module_utils._engines.slurm import engine_node
+from ansible_collections.aidc.ops.plugins.module_utils._engines.slurm_json import gpus
+from ansible_collections.aidc.ops.plugins.module_utils._errors import CommandError, EngineError
+
+RESERVATION_FLAGS = ("MAGNETIC", "FLEX", "IGNORE_JOBS", "NO_HOLD_JOBS_AFTER")
+"""MAGNETIC: jobs of the account need not name it. FLEX: they may also use other nodes, and outlive it. IGNORE_JOBS:
+what runs there stays. NO_HOLD_JOBS_AFTER: who named it is not held when it ends."""
+
+# What Slurm makes of a reservation without end, too. Each change begins the year anew.
+_END = "EndTime=now+365days"
+
+_OFF = frozenset({"powered_down", "powering_down", "power_down"})
+_COMING = frozenset({"power_up", "powering_up"})
+# What takes a node out, whether it is powered or not.
+_BROKEN = frozenset(
+    {
+        "down",
+        "drain",
+        "drained",
+        "draining",
+        "error",
+        "fail",
+        "failing",
+        "future",
+        "inval",
+        "invalid_reg",
+        "reboot_issued",
+        "unknown",
+    }
+)
+_BUSY = frozenset({"allocated", "mixed", "completing"})
+_FIELDS = (
+    "JobID",
+    "JobArrayID",
+    "State",
+    "Reason",
+    "PriorityLong",
+    "Account",
+    "RestartCnt",
+    "Requeue",
+    "BatchFlag",
+    "NodeList",
+    "AdminComment",
+)
+_STATES = "PD,R,S,CG,CF,SI,SO"
+_JOB_LINE = re.compile(r"[0-9]{1,10}\|")
+_JOB_ID = re.compile(r"[0-9]{1,10}")
+_ACCOUNT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
+_RESERVATION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,119}")
+_NODE = re.compile(r"NodeName=(?P<name>\S+) ")
+_STATE = re.compile(r" State=(?P<state>\S+)")
+_GRES = re.compile(r" Gres=(?P<gres>\S+)")
+_WEIGHT = re.compile(r" Weight=(?P<weight>[0-9]+)")
+_REASON = re.compile(r" Reason=(?P<text>.*?)(?: \[[^\]@\s]+@[^\]\s]+\].*)?$")
+_SETTING = re.compile(r"(?P<key>[A-Za-z0-9_]+)\s*=\s?(?P<value>.*)")
+_GONE = ("Invalid job id specified", "already completing or completed", "Job has already finished")
+_GPU_LIMIT = re.compile(r"(?:^|,)gres/gpu=(?P<count>[0-9]+)(?:,|$)")
+
+
+@dataclass(frozen=True)
+class NodeInputs:
+    """A node. ``serviceable``: it takes jobs, if need be after power-up. ``gpus`` is model -> count."""
+
+    name: str
+    states: tuple[str, ...]
+    reason: str
+    gpus: dict[str, int]
+    weight: int
+    serviceable: bool
+    powered_off: bool
+    busy: bool
+
+
+@dataclass(frozen=True)
+class ReservationInputs:
+    """A reservation; ``active`` is false before its start and after its end."""
+
+    name: str
+    nodes: tuple[str, ...]
+    accounts: tuple[str, ...]
+    flags: tuple[str, ...]
+    active: bool
+
+
+@dataclass(frozen=True)
+class JobInputs:
+    """A job that waits or runs. ``comment`` is the text that only administrators of Slurm can write."""
+
+    id: str
+    array_id: str
+    state: str
+    reason: str
+    held: bool
+    account: str
+    restarts: int
+    can_requeue: bool
+    nodes: tuple[str, ...]
+    comment: str
+
+    @property
+    def pending(self) -> bool:
+        """Whether it waits."""
+        return self.state == "PENDING"
+
+    @property
+    def running(self) -> bool:
+        """Whether it runs; one that ends at this moment does not."""
+        return self.state in ("RUNNING", "SUSPENDED", "CONFIGURING")
+
+
+@dataclass(frozen=True)
+class SlurmNow:
+    """What the scheduler goes by at this moment.
+
+    ``limits`` are the GPU limits of accounts (None: no limit), of those alone that Slurm knows. ``no_limits`` and
+    ``no_power`` say why such limits, or switching nodes off, cannot work here; "" where they can.
+    """
+
+    nodes: dict[str, NodeInputs]
+    reservations: dict[str, ReservationInputs]
+    jobs: dict[str, JobInputs]
+    limits: dict[str, int | None]
+    no_limits: str
+    no_power: str
+
+
+class SlurmInputs:
+    """One Slurm. ``timeout`` bounds each single command, in seconds. Every method raises EngineError."""
+
+    def __init__(self, scontrol: str, squeue: str, timeout: float) -> None:
+        self._scontrol = scontrol
+        self._squeue = squeue
+        self._sacctmgr = os.path.join(os.path.dirname(scontrol), "sacctmgr")
+        self._timeout = timeout
+
+    def now(self, accounts: Sequence[str]) -> SlurmNow:
+        """All that is needed; ``accounts`` are those whose limits matter."""
+        settings = self._settings()
+        no_limits = why_no_limits(settings)
+        limits: dict[str, int | None] = {}
+        wanted = sorted({name for name in accounts if is_account(name)})
+        if wanted and not no_limits:
+            where = (f"cluster={settings['ClusterName']}", f"account={','.join(wanted)}", "user=")
+            argv = ("--noheader", "--parsable2", "show", "association", *where, "format=Account,GrpTRES")
+            limits = parse_limits(self._run(self._sacctmgr, *argv))
+        # Jobs before nodes: a node that is idle then holds none of them.
+        form = ",".join(f"{name}:|" for name in _FIELDS[:-1]) + f",{_FIELDS[-1]}:"
+        jobs = parse_jobs(self._run(self._squeue, "--all", "--noheader", f"--states={_STATES}", f"--Format={form}"))
+        return SlurmNow(
+            nodes=parse_nodes(self._run(self._scontrol, "--all", "--oneliner", "show", "node")),
+            reservations=parse_reservations(self._run(self._scontrol, "--oneliner", "show", "reservation")),
+            jobs=jobs,
+            limits=limits,
+            no_limits=no_limits,
+            no_power=why_no_power(settings),
+        )
+
+    def power(self, names: Sequence[str], on: bool) -> None:
+        """Switch nodes on, or off as soon as they run nothing."""
+        self._change("update", f"NodeName={compress(names)}", f"State={'POWER_UP' if on else 'POWER_DOWN'}")
+
+    def weigh(self, names: Sequence[str], weight: int) -> None:
+        """Nodes of the least weight are used first."""
+        self._change("update", f"NodeName={compress(names)}", f"Weight={weight}")
+
+    def reserve(self, name: str, account: str, names: Sequence[str]) -> None:
+        """Keep exactly these nodes for an account; the reservation is made or changed."""
+        _checked(name, _RESERVATION, "the name of a reservation")
+        _checked(account, _ACCOUNT, "the name of an account of Slurm")
+        if not names:
+            # Slurm would choose nodes itself.
+            raise EngineError(f"The reservation {name} would be without nodes.")
+        words = [
+            f"ReservationName={name}",
+            f"Nodes={compress(names)}",
+            f"Accounts={account}",
+            f"Flags={','.join(RESERVATION_FLAGS)}",
+        ]
+        present = parse_reservations(self._run(self._scontrol, "--oneliner", "show", "reservation"))
+        if name in present:
+            try:
+                self._change("update", *words, _END)
+                return
+            except EngineError as error:
+                # One that has ended may be taken away at any moment.
+                if present[name].active or "reservation is invalid" not in str(error):
+                    raise
+        self._change("create", "reservation", *words, "StartTime=now", _END)
+
+    def end_reservation(self, name: str) -> None:
+        """End a reservation. Jobs that run in it go on: FLEX lets them outlive it."""
+        _checked(name, _RESERVATION, "the name of a reservation")
+        try:
+            self._change("delete", f"ReservationName={name}")
+        except EngineError as error:
+            if "in use" not in str(error):
+                raise
+            # Slurm deletes none that a job runs in, but takes it away itself after its end.
+            self._change("update", f"ReservationName={name}", "EndTime=now")
+
+    def limit(self, account: str, gpus: int) -> None:
+        """How many GPUs the jobs of an account and of those below it may use at the same time."""
+        _checked(account, _ACCOUNT, "the name of an account of Slurm")
+        where = (f"name={account}", f"cluster={self._settings()['ClusterName']}")
+        argv = ("--immediate", "modify", "account", "where", *where, "set", f"GrpTRES=gres/gpu={gpus}")
+        self._run(self._sacctmgr, *argv)
+
+    def hold(self, job: str, comment: str) -> bool:
+        """Hold a job and say so in its comment, both in one request; False if the job is gone."""
+        return self._change_job("update", f"JobId={_job(job)}", "Priority=0", f"AdminComment={comment}")
+
+    def release(self, job: str, comment: str) -> bool:
+        """Release a job, then set its comment; False if the job is gone."""
+        return self._change_job("release", _job(job)) and self.comment(job, comment)
+
+    def comment(self, job: str, comment: str) -> bool:
+        """Set the administrators' comment of a job; False if the job is gone."""
+        return self._change_job("update", f"JobId={_job(job)}", f"AdminComment={comment}")
+
+    def requeue(self, job: str, comment: str) -> bool:
+        """Say so in the comment, then end the job; Slurm starts it again. False if it is gone."""
+        return self.comment(job, comment) and self._change_job("requeue", "Incomplete", _job(job))
+
+    def _settings(self) -> dict[str, str]:
+        return parse_settings(self._run(self._scontrol, "show", "config"))
+
+    def _change_job(self, *words: str) -> bool:
+        try:
+            self._change(*words)
+        except EngineError as error:
+            if any(gone in str(error) for gone in _GONE):
+                return False
+            raise
+        return True
+
+    def _change(self, *words: str) -> None:
+        self._run(self._scontrol, *words)
+
+    def _run(self, *argv: str) -> str:
+        command = " ".join(argv)
+        try:
+            answer = _runner.run(argv, self._timeout)
+        except CommandError as error:
+            raise EngineError(f"Slurm cannot be asked: {error}") from error
+        if answer.rc != 0:
+            said = (answer.stderr.strip() or answer.stdout.strip())[:500]
+            raise EngineError(f"Slurm refused '{command:.500}': {said or 'no reason given'}")
+        return answer.stdout
+
+
+def is_account(name: str) -> bool:
+    """Whether an account of Slurm, and a part of the name of a reservation, can have this name."""
+    return _ACCOUNT.fullmatch(name) is not None
+
+
+def parse_nodes(text: str) -> dict[str, NodeInputs]:
+    """``scontrol --oneliner show node``. EngineError for a line that is none: no node may vanish."""
+    nodes = {}
+    for line in text.splitlines():
+        if not line.strip():
+            continue
+        # The reason is free text of other people and stands behind everything else that is read here.
+        head = line.partition(" Reason=")[0]
+        name, state, weight = _NODE.match(head), _STATE.search(head), _WEIGHT.search(head)
+        if name is None or state is None or weight is None:
+            raise EngineError(f"scontrol gave a line that is no node: {line[:200]!r}")
+        reason, gres = _REASON.search(line), _GRES.search(head)
+        node = engine_node(name["name"], state["state"], reason["text"] if reason else "")
+        states = set(node.states)
+        powered_off = bool(states & _OFF) and not states & _COMING
+        nodes[node.name] = NodeInputs(
+            name=node.name,
+            states=node.states,
+            reason=node.reason,
+            gpus=gpus(gres["gres"] if gres else "", node.name),
+            weight=int(weight["weight"]),
+            # A node that is off does not respond, and comes back when it is needed.
+            serviceable=not states & _BROKEN if states & (_OFF | _COMING) else not node.out,
+            powered_off=powered_off,
+            busy=bool(states & _BUSY),
+        )
+    return nodes
+
+
+def parse_reservations(text: str) -> dict[str, ReservationInputs]:
+    """``scontrol --oneliner show reservation``. EngineError for a line that is none."""
+    found = {}
+    for line in text.splitlines():
+        if not line.strip() or line.strip() == "No reservations in the system":
+            continue
+        words = dict(word.partition("=")[::2] for word in line.split(" ") if word)
+        if "ReservationName" not in words:
+            raise EngineError(f"scontrol gave a line that is no reservation: {line[:200]!r}")
+        nodes = _told(words.get("Nodes", ""))
+        found[words["ReservationName"]] = ReservationInputs(
+            name=words["ReservationName"],
+            nodes=tuple(expand(nodes)),
+            accounts=tuple(filter(None, _told(words.get("Accounts", "")).split(","))),
+            flags=tuple(filter(None, _told(words.get("Flags", "")).split(","))),
+            active=words.get("State") == "ACTIVE",
+        )
+    return found
+
+
+def parse_jobs(text: str) -> dict[str, JobInputs]:
+    """``squeue --Format`` of the fields above, by job number. EngineError for a line that is no job."""
+    jobs: dict[str, JobInputs] = {}
+    lines: list[str] = []
+    for line in text.splitlines():
+        # Only the last field can hold a line break, and only administrators write it.
+        if _JOB_LINE.match(line) or not lines:
+            lines.append(line)
+        else:
+            lines[-1] += f"\n{line}"
+    for line in lines:
+        if not line.strip():
+            continue
+        words = [word.strip() for word in line.split("|", len(_FIELDS) - 1)]
+        if len(words) < len(_FIELDS) or not _JOB_ID.fullmatch(words[0]):
+            raise EngineError(f"squeue gave a line that is no job: {line[:200]!r}")
+        number, array, state, reason, priority, account, restarts, requeue, batch, nodes, comment = words
+        jobs[number] = JobInputs(
+            id=number,
+            array_id=array,
+            state=state,
+            reason=reason,
+            held=state == "PENDING" and (priority == "0" or reason in ("JobHeldAdmin", "JobHeldUser")),
+            account=_told(account),
+            restarts=int(restarts) if restarts.isdigit() else 0,
+            can_requeue=requeue == batch == "1",
+            nodes=tuple(expand(_told(nodes))),
+            comment=_told(comment),
+        )
+    return jobs
+
+
+def parse_settings(text: str) -> dict[str, str]:
+    """``scontrol show config`` as key -> value, with "" for what is not set. EngineError if it is something else."""
+    found = {match["key"]: _told(match["value"].strip()) for match in map(_SETTING.match, text.splitlines()) if match}
+    if "ClusterName" not in found:
+        raise EngineError(f"scontrol gave something that is no configuration: {text[:200]!r}")
+    return found
+
+
+def parse_limits(text: str) -> dict[str, int | None]:
+    """``sacctmgr --parsable2 show association format=Account,GrpTRES`` of accounts."""
+    limits: dict[str, int | None] = {}
+    for line in text.splitlines():
+        account, bar, limit = line.strip().partition("|")
+        if not line.strip():
+            continue
+        if not bar:
+            raise EngineError(f"sacctmgr gave a line that is no account: {line[:200]!r}")
+        found = _GPU_LIMIT.search(limit)
+        limits[account] = int(found["count"]) if found else None
+    return limits
+
+
+def why_no_limits(settings: dict[str, str]) -> str:
+    """Why a limit of an account would do nothing; "" if it would."""
+    if settings.get("AccountingStorageType") != "accounting_storage/slurmdbd":
+        return "Slurm keeps no accounts here (AccountingStorageType is not accounting_storage/slurmdbd)"
+    if "limits" not in settings.get("AccountingStorageEnforce", "").split(","):
+        return "Slurm does not enforce limits here (AccountingStorageEnforce lacks limits)"
+    if "gres/gpu" not in settings.get("AccountingStorageTRES", "").split(","):
+        return "Slurm does not count GPUs here (AccountingStorageTRES lacks gres/gpu)"
+    return ""
+
+
+def why_no_power(settings: dict[str, str]) -> str:
+    """Why nodes cannot be switched off through Slurm; "" if they can."""
+    for key in ("SuspendProgram", "ResumeProgram"):
+        if not settings.get(key):
+            return f"Slurm's power saving is not configured ({key} is not set)"
+    return ""
+
+
+def _told(value: str) -> str:
+    return "" if value in ("(null)", "N/A", "None assigned") else value
+
+
+def _job(number: str) -> str:
+    return _checked(number, _JOB_ID, "the number of a job")
+
+
+def _checked(text: str, rule: re.Pattern[str], what: str) -> str:
+    if not rule.fullmatch(text):
+        raise EngineError(f"{text!r:.80} is not {what}.")
+    return text

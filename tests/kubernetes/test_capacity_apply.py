@@ -1,0 +1,109 @@
+# A plan applied to a real API server, with the rights of the documentation: what its scheduler then does.
+# Copyright (c) 2026 aidc.ops contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.aidc.ops.plugins.module_utils._capacity.model import read_problem
+from ansible_collections.aidc.ops.plugins.module_utils._capacity_apply import carry_out, kube_diff
+from ansible_collections.aidc.ops.plugins.module_utils._capacity_apply.model import (
+    ApplyPolicy,
+    Change,
+    Difference,
+    StaleError,
+)
+from ansible_collections.aidc.ops.plugins.module_utils._capacity_apply.wanted import wanted_of
+from ansible_collections.aidc.ops.plugins.module_utils._engines.kube_api import KubeApi
+from ansible_collections.aidc.ops.plugins.module_utils._engines.kube_inputs import PROJECT, KubeInputs
+from ansible_collections.aidc.ops.plugins.module_utils._engines.kubernetes import KubernetesEngine
+from ansible_collections.aidc.ops.tests.kubernetes.cluster import WORKERS, Cluster
+from ansible_collections.aidc.ops.tests.kubernetes.workload import Workload, cordon, shown
+
+POLICY = ApplyPolicy(scale=True, dedicated=True)
+
+
+class Site:
+    """The cluster, and plans for its three nodes."""
+
+    def __init__(self, cluster: Cluster, kubeconfig: Path) -> None:
+        self.cluster = cluster
+        self.inputs = KubeInputs(KubeApi(str(kubeconfig), None, 10))
+
+    def compare(self, on: t.Mapping[str, t.Sequence[str]], policy: ApplyPolicy = POLICY) -> Difference:
+        """``on``: workload -> its nodes. Its project is a."""
+        nodes = [{"name": name, "cpu_milli": 4000, "memory_mib": 1000} for name in WORKERS]
+        works = [{"name": name, "project": "a", "copies": 9} for name in on]
+        placed = [{"workload": work, "node": name, "gpus": []} for work, names in on.items() for name in names]
+        wanted = wanted_of(
+            read_problem({"schema_version": 1, "nodes": nodes, "workloads": works}),
+            {"schema_version": 1, "placements": placed, "refused": []},
+        )
+        return kube_diff.difference(wanted, self.inputs.now(kube_diff.workloads(wanted)), policy)
+
+    def apply(self, on: t.Mapping[str, t.Sequence[str]], policy: ApplyPolicy = POLICY) -> list[Change]:
+        """All changes made; a second comparison finds none."""
+        changes = self.compare(on, policy).changes
+        for change in changes:
+            assert carry_out.in_kubernetes(change, self.inputs)
+        assert self.compare(on, policy).changes == []
+        return changes
+
+    def label(self, name: str) -> t.Any:
+        return self.cluster.node(name)["metadata"]["labels"].get(PROJECT)
+
+
+@pytest.fixture
+def site(cluster: Cluster, kubeconfig: Path, engine: KubernetesEngine) -> t.Iterator[Site]:
+    """The fixture ``engine`` cleans the taints up."""
+    made = Site(cluster, kubeconfig)
+    yield made
+    made.inputs.label(WORKERS, "")
+    made.inputs.taint(WORKERS, "")
+
+
+def test_labels_taints_and_replicas(site: Site, workload: Workload) -> None:
+    workload.deployment(1)
+    name = f"default/deployment/{workload.name}"
+    kinds = [one.kind for one in site.apply({name: ("gpu1", "gpu1", "gpu1")})]
+    assert kinds == ["label", "scale_up", "taint"]
+    assert [site.label(worker) for worker in WORKERS] == ["a", None, None]
+    assert shown(site.cluster, "gpu1")[2] == [f"{PROJECT}=a"]
+    workload.running(3)
+    kinds = [one.kind for one in site.apply({name: ("gpu2",)})]
+    assert kinds == ["untaint", "label", "unlabel", "scale_down", "taint"]
+    workload.running(1)
+    assert [site.label(worker) for worker in WORKERS] == [None, "a", None]
+    kinds = [one.kind for one in site.apply({name: ("gpu2",)}, ApplyPolicy())]
+    assert kinds == ["untaint"] and shown(site.cluster, "gpu2")[2] == []
+
+
+def test_pods_that_tolerate_nothing_stay_away(site: Site, workload: Workload) -> None:
+    site.apply({"demand/a": ("gpu1", "gpu2")})
+    assert {pod["spec"]["nodeName"] for pod in workload.deployment(3)} == {"gpu3"}
+
+
+def test_a_taint_of_somebody_else_stays(site: Site) -> None:
+    theirs = {"key": "example.com/burnt", "value": "", "effect": "PreferNoSchedule"}
+    kept = site.cluster.node("gpu1")["spec"].get("taints", [])
+    site.cluster.admin.patch("/api/v1/nodes/gpu1", {"spec": {"taints": [*kept, theirs]}})
+    site.apply({"demand/a": ("gpu1",)})
+    site.apply({})
+    assert shown(site.cluster, "gpu1")[2] == ["example.com/burnt="]
+
+
+def test_a_workload_that_is_gone_falls_away(site: Site) -> None:
+    found = site.compare({"default/statefulset/none": ("gpu1",)})
+    assert not [one for one in found.changes if one.kind.startswith("scale")]
+    assert "default/statefulset/none" in str(found.notes)
+
+
+def test_a_lost_node_is_caught(site: Site) -> None:
+    cordon(site.cluster, "gpu2")
+    with pytest.raises(StaleError) as caught:
+        site.compare({"demand/a": ("gpu1",)})
+    assert caught.value.differences == ["gpu2: out of service now (cordoned by kubectl-cordon)"]
+    cordon(site.cluster, "gpu2", None)

@@ -1,0 +1,171 @@
+# A plan applied to a real slurmctld: what it then lets run where, and what it does to jobs.
+# Copyright (c) 2026 aidc.ops contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from slurm_server import SlurmServer
+
+from ansible_collections.aidc.ops.plugins.module_utils._capacity.model import read_problem
+from ansible_collections.aidc.ops.plugins.module_utils._capacity_apply import carry_out, slurm_diff
+from ansible_collections.aidc.ops.plugins.module_utils._capacity_apply.model import (
+    ApplyPolicy,
+    Change,
+    Difference,
+    StaleError,
+)
+from ansible_collections.aidc.ops.plugins.module_utils._capacity_apply.wanted import wanted_of
+from ansible_collections.aidc.ops.plugins.module_utils._engines.hostlist import expand
+from ansible_collections.aidc.ops.plugins.module_utils._engines.slurm import SlurmEngine
+from ansible_collections.aidc.ops.plugins.module_utils._engines.slurm_inputs import SlurmInputs
+
+ALL = ApplyPolicy(hold=True, requeue=True, power_off=True)
+# Project -> the nodes that the plan gives to it.
+Layout = t.Mapping[str, t.Sequence[str]]
+FIRST: Layout = {"vision": ("gpu1", "gpu2", "gpu3"), "chat": ("gpu4", "gpu5")}
+
+
+class Site:
+    """The cluster, and plans for all of its nodes that answer."""
+
+    def __init__(self, server: SlurmServer) -> None:
+        self.server = server
+        self.inputs = SlurmInputs(server.command("scontrol"), server.command("squeue"), 10)
+
+    def compare(
+        self,
+        layout: Layout,
+        policy: ApplyPolicy = ALL,
+        jobs: t.Mapping[str, tuple[str, str]] | None = None,
+    ) -> Difference:
+        """``jobs``: number -> project, and its node or "" where the plan has no place for it."""
+        nodes = [{"name": name, "cpu_milli": 4000, "memory_mib": 1000} for name in self.server.alive]
+        works = [{"name": f"demand/{project}", "project": project, "copies": len(on)} for project, on in layout.items()]
+        works += [{"name": f"job/{number}", "project": project} for number, (project, _node) in (jobs or {}).items()]
+        placed = [(f"demand/{project}", name) for project, on in layout.items() for name in on]
+        placed += [(f"job/{number}", name) for number, (_project, name) in (jobs or {}).items() if name]
+        refused = [f"job/{number}" for number, (_project, name) in (jobs or {}).items() if not name]
+        plan = {
+            "schema_version": 1,
+            "placements": [{"workload": work, "node": name, "gpus": []} for work, name in placed],
+            "refused": [{"workload": work, "reason": "no room"} for work in refused],
+        }
+        wanted = wanted_of(read_problem({"schema_version": 1, "nodes": nodes, "workloads": works}), plan)
+        return slurm_diff.difference(wanted, self.inputs.now([]), policy)
+
+    def apply(self, layout: Layout, policy: ApplyPolicy = ALL, jobs: t.Any = None) -> list[Change]:
+        """All changes made; a second comparison finds none, as soon as what has to end has ended."""
+        changes = self.compare(layout, policy, jobs).changes
+        for change in changes:
+            assert carry_out.in_slurm(change, self.inputs), change
+        self.server.wait(lambda: not self.compare(layout, policy, jobs).changes, "nothing is left to change", 10)
+        return changes
+
+    def submit(self, *words: str) -> str:
+        told = ("--parsable", "--output=/dev/null", *words, "--wrap=sleep 600")
+        return self.server.run("sbatch", *told).strip()
+
+    def runs(self, number: str) -> list[str]:
+        """Wait until the job runs; its nodes."""
+        show = ("squeue", "--noheader", "--states=R", f"--jobs={number}", "--format=%N")
+        self.server.wait(lambda: self.server.run(*show).strip(), f"job {number} runs")
+        return expand(self.server.run(*show).strip())
+
+    def reservations(self) -> dict[str, list[str]]:
+        return {
+            name: list(one.nodes)
+            for name, one in self.inputs.now([]).reservations.items()
+            if one.active and name.startswith(slurm_diff.PREFIX)
+        }
+
+
+@pytest.fixture
+def site(server: SlurmServer, engine: SlurmEngine) -> t.Iterator[Site]:
+    """The fixture ``engine`` gives the environment, and ends the jobs."""
+    made = Site(server)
+    yield made
+    for name in made.inputs.now([]).reservations:
+        made.inputs.end_reservation(name)
+    made.inputs.weigh(server.names, 1)
+
+
+def test_jobs_obey_the_layout(site: Site) -> None:
+    stays = site.submit("--account=other", "--nodelist=gpu1", "--exclusive")
+    assert site.runs(stays) == ["gpu1"]
+    kinds = [one.kind for one in site.apply(FIRST)]
+    assert kinds == ["weight", "weight", "reservation", "reservation"]
+    assert site.reservations() == {"aidc_plan_chat": list(FIRST["chat"]), "aidc_plan_vision": list(FIRST["vision"])}
+    assert site.runs(stays) == ["gpu1"], "what ran there goes on"
+    for _job in range(2):
+        assert set(site.runs(site.submit("--account=vision", "--exclusive"))) <= set(FIRST["vision"])
+    ours = {name for nodes in FIRST.values() for name in nodes}
+    assert not set(site.runs(site.submit("--account=other", "--exclusive"))) & ours
+    assert not set(site.runs(site.submit("--account=vision", "--exclusive"))) & ours, "beyond its own, not others'"
+    assert set(site.runs(site.submit("--account=chat", "--exclusive", "--nodes=2"))) == set(FIRST["chat"])
+    assert site.compare(FIRST).changes == []
+    refused = [(one.kind, one.why) for one in site.compare(FIRST).refused]
+    assert [kind for kind, _why in refused] == ["power_down"] and "SuspendProgram is not set" in refused[0][1]
+
+
+def test_nodes_change_hands_while_jobs_run(site: Site) -> None:
+    site.apply(FIRST)
+    job = site.submit("--account=vision", "--exclusive")
+    where = site.runs(job)
+    swapped: Layout = {"vision": ("gpu4", "gpu5"), "chat": ("gpu1", "gpu2", "gpu3")}
+    site.apply(swapped)
+    assert site.reservations() == {"aidc_plan_chat": list(swapped["chat"]), "aidc_plan_vision": list(swapped["vision"])}
+    assert site.runs(job) == where, "a reservation may end while its jobs run"
+    narrow: Layout = {"vision": ("gpu4",), "chat": ("gpu1", "gpu5")}
+    kinds = [one.kind for one in site.apply(narrow)]
+    assert kinds.count("narrow_reservation") == 2 and kinds.count("reservation") == 1
+    site.apply({})
+    assert site.reservations() == {}
+    assert site.runs(job) == where
+
+
+def test_hold_and_release(site: Site) -> None:
+    mine = site.submit("--account=vision", "--begin=now+1hour", "--job-name=a|AdminComment=aidc.ops:plan_hold")
+    theirs = site.submit("--account=vision", "--begin=now+1hour")
+    site.server.run("scontrol", "uhold", theirs)
+    refusing = {mine: ("vision", ""), theirs: ("vision", "")}
+    assert [one.thing for one in site.apply(FIRST, jobs=refusing) if one.kind == "hold"] == [f"job {mine}"]
+    shown = site.server.run("scontrol", "--oneliner", "show", "job", mine)
+    assert " Priority=0 " in shown and "Reason=JobHeldAdmin" in shown and "AdminComment=aidc.ops:plan_hold" in shown
+    placing = {mine: ("vision", "gpu1"), theirs: ("vision", "gpu1")}
+    assert [one.thing for one in site.apply(FIRST, jobs=placing) if one.kind == "release"] == [f"job {mine}"]
+    jobs = site.inputs.now([]).jobs
+    assert (jobs[mine].held, jobs[mine].comment) == (False, "")
+    assert (jobs[theirs].held, jobs[theirs].reason) == (True, "JobHeldUser")
+
+
+def test_requeue_once(site: Site) -> None:
+    job = site.submit("--account=vision", "--requeue", "--exclusive", "--nodelist=gpu9")
+    assert site.runs(job) == ["gpu9"]
+    site.server.run("scontrol", "update", f"JobId={job}", "ReqNodeList=")
+    jobs = {job: ("vision", "gpu1")}
+    changes = site.compare(FIRST, jobs=jobs).changes
+    assert [one.kind for one in changes][-1] == "requeue"
+    for change in changes:
+        assert carry_out.in_slurm(change, site.inputs)
+    site.server.wait(lambda: site.inputs.now([]).jobs[job].restarts == 1, f"job {job} was ended")
+    assert site.compare(FIRST, jobs=jobs).changes == []
+    assert set(site.runs(job)) <= set(FIRST["vision"]), "it starts where the plan wants it"
+    assert site.compare(FIRST, jobs=jobs).changes == []
+
+
+def test_reservations_of_others_stay(site: Site) -> None:
+    told = ("ReservationName=course", "Nodes=gpu2", "Users=root", "StartTime=now+1hour", "Duration=60")
+    site.server.run("scontrol", "create", "reservation", *told)
+    site.apply(FIRST)
+    assert site.reservations()["aidc_plan_vision"] == ["gpu1", "gpu3"]
+    assert site.inputs.now([]).reservations["course"].nodes == ("gpu2",)
+
+
+def test_a_lost_node_is_caught(site: Site) -> None:
+    site.apply(FIRST)
+    site.server.run("scontrol", "update", "NodeName=gpu2", "State=DRAIN", "Reason=fan")
+    with pytest.raises(StaleError) as caught:
+        site.compare(FIRST)
+    assert caught.value.differences == ["gpu2: out of service now (fan)"]

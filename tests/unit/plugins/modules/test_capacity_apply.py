@@ -1,0 +1,153 @@
+# Tests of the module capacity_apply, on a Slurm in memory.
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.aidc.ops.plugins.module_utils import _runner
+from ansible_collections.aidc.ops.plugins.modules import capacity_apply
+from ansible_collections.aidc.ops.tests.unit.plugins.module_utils._capacity_apply import plans
+from ansible_collections.aidc.ops.tests.unit.plugins.module_utils._capacity_apply.slurm_fake import FakeSlurm, Job
+from ansible_collections.aidc.ops.tests.unit.plugins.module_utils._engines.kube_fake import FakeApi
+from ansible_collections.aidc.ops.tests.unit.plugins.modules.conftest import Controller
+
+NAMES = ("gpu1", "gpu2", "gpu3")
+PROBLEM = plans.problem(NAMES, [plans.work("job/1", "vision"), plans.work("job/2", "{{ 7 * 7 }}")])
+PLAN = plans.plan([("job/1", "gpu1"), ("job/2", "gpu2")])
+Ask = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def slurm(monkeypatch: pytest.MonkeyPatch) -> FakeSlurm:
+    made = FakeSlurm(NAMES)
+    made.jobs = {"1": Job("vision"), "2": Job("chat")}
+    monkeypatch.setattr(_runner, "run", made.run)
+    return made
+
+
+@pytest.fixture
+def ask(call: Ask) -> Ask:
+    def run(check: bool = False, **arguments: Any) -> dict[str, Any]:
+        return call(capacity_apply.main, check=check, **{"problem": PROBLEM, "plan": PLAN, **arguments})
+
+    return run
+
+
+def test_check_run_run_check(ask: Ask, slurm: FakeSlurm) -> None:
+    first = ask(check=True)
+    assert first["changed"] and slurm.changes == [] and first["made"] == 0
+    second = ask()
+    assert second["changed"] and second["changes"] == first["changes"] and second["made"] == len(slurm.changes) == 3
+    assert not ask()["changed"] and not ask(check=True)["changed"] and len(slurm.changes) == 3
+    assert ask()["table"][0] == "Nothing has to be changed."
+
+
+def test_diff_and_table(ask: Ask, slurm: FakeSlurm) -> None:
+    answer = ask(check=True)
+    assert answer["diff"]["before"] == (
+        "nodes gpu3: weight 1\nnodes gpu[1-2]: weight 1\nreservation aidc_plan_vision: -\n"
+    )
+    assert answer["diff"]["after"] == (
+        "nodes gpu3: weight 1000\nnodes gpu[1-2]: weight 10\nreservation aidc_plan_vision: nodes gpu1\n"
+    )
+    assert answer["table"][3].startswith("3  reservation  reservation aidc_plan_vision  -         nodes gpu1")
+    assert answer["refused"][0]["thing"] == "reservation aidc_plan_{{ 7 * 7 }}", "text from outside stays text"
+
+
+def test_problem_and_plan_from_files(ask: Ask, slurm: FakeSlurm, tmp_path: Path) -> None:
+    paths = {name: str(tmp_path / name) for name in ("problem", "plan")}
+    Path(paths["problem"]).write_text(json.dumps(PROBLEM))
+    Path(paths["plan"]).write_text(json.dumps(PLAN))
+    given = {"problem": None, "plan": None, "problem_path": paths["problem"], "plan_path": paths["plan"]}
+    assert ask(**given)["made"] == 3
+    for text in ("{", "[" * 100000, ""):
+        Path(paths["plan"]).write_text(text)
+        answer = ask(**given)
+        assert answer["failed"] and "cannot be read as JSON" in answer["msg"]
+    assert "cannot be read" in ask(**{**given, "problem_path": "/none"})["msg"]
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_a_run_that_breaks_off_goes_on_when_it_is_repeated(ask: Ask, slurm: FakeSlurm, number: int) -> None:
+    slurm.fail_at = number
+    answer = ask()
+    assert answer["failed"] and answer["changed"] == bool(number) and answer["made"] == number
+    assert f"({number} of 3 changes are made; run this again to go on)" in answer["msg"]
+    assert answer["diff"]["after"].count("\n") == number
+    slurm.fail_at = None
+    assert ask()["made"] == 3 - number and not ask()["changed"]
+
+
+def test_a_lost_node_is_caught(ask: Ask, slurm: FakeSlurm) -> None:
+    slurm.nodes["gpu2"].state = "DOWN*"
+    answer = ask()
+    assert answer["failed"] and slurm.changes == []
+    assert answer["differences"] == ["gpu2: out of service now (no reason given)"]
+    assert "make a new plan. gpu2: out of service" in answer["msg"]
+
+
+def test_a_change_that_is_accepted_and_does_not_happen(
+    ask: Ask, slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slurm, "_node", lambda node, told: None)
+    answer = ask()
+    assert answer["failed"] and "does not show them: weight nodes gpu3, weight nodes gpu[1-2]" in answer["msg"]
+
+
+def test_a_job_that_ends_meanwhile_is_no_failure(ask: Ask, slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = slurm._change
+
+    def ends(words: list[str]) -> None:
+        slurm.jobs.pop("2", None)
+        real(words)
+
+    monkeypatch.setattr(slurm, "_change", ends)
+    answer = ask(plan=plans.plan([("job/1", "gpu1")], {"job/2": "no room"}), policy={"hold": True})
+    assert not answer.get("failed") and "job 2: gone meanwhile, so it was left out." in answer["notes"]
+
+
+def test_policy(ask: Ask, slurm: FakeSlurm) -> None:
+    answer = ask(check=True, policy={"power_off": True, "most_out": 0})
+    assert [one["thing"] for one in answer["later"]] == ["nodes gpu3"]
+    assert "is less than 0" in ask(policy={"most_out": -1})["msg"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"problem": {}}, "schema_version: missing"),
+        ({"problem": {**PROBLEM, "nodes": []}}, "an empty fleet"),
+        ({"problem": plans.problem(["gpu1", "gpu1"], [])}, "the name is there twice"),
+        ({"plan": {}}, "plan.placements: expected a list"),
+        ({"plan": plans.plan([("job/1", "gpu9")])}, "no node gpu9"),
+        ({"plan": None}, "plan, plan_path"),
+        ({"engine": "other"}, "engine: 'other' is not in engines of the settings file; known: none"),
+        ({"config": "/none"}, "The settings file /none cannot be read"),
+        ({"policy": {"most": 1}}, "most"),
+    ],
+)
+def test_failures(ask: Ask, slurm: FakeSlurm, arguments: dict[str, Any], message: str) -> None:
+    answer = ask(**arguments)
+    assert answer["failed"] and message in answer["msg"] and slurm.changes == []
+
+
+def test_another_engine(ask: Ask, controller: Controller, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = controller.folder / "controller.json"
+    settings = json.loads(path.read_text("utf-8"))
+    settings["engines"] = {"pods": {"kind": "kubernetes", "kubeconfig": "/none"}}
+    path.write_text(json.dumps(settings), encoding="utf-8")
+    api = FakeApi(
+        *(
+            {"metadata": {"name": name}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}, "spec": {}}
+            for name in NAMES
+        )
+    )
+    monkeypatch.setattr(capacity_apply, "KubeApi", lambda *_options: api)
+    assert [one["kind"] for one in ask(engine="pods")["changes"]] == ["label"]
+    assert not ask(engine="pods")["changed"]
