@@ -177,6 +177,34 @@ plan:
     gpus_allocated: {description: GPUs in use., type: float}
     kilowatts: {description: Power of the nodes in use by the figures of the problem., type: float}
     price_per_hour: {description: Price of the nodes in use., type: float}
+    moves: {description: Copies that run now and will not run where they do., type: int}
+    fleet:
+      description: The nodes that the plan was made for.
+      type: list
+      elements: dict
+      contains:
+        name: {description: Its name., type: str}
+        gpus: {description: Its GPUs., type: int}
+        gpu_model: {description: Model of the GPUs., type: str}
+        in_service: {description: Whether it was in service., type: bool}
+    projects:
+      description: What each project asks for and gets; without name what belongs to none.
+      type: list
+      elements: dict
+      contains:
+        project: {description: The project., type: str}
+        gpus_asked: {description: GPUs that its workloads ask for., type: float}
+        gpus_allocated: {description: GPUs that the plan gives it., type: float}
+        gpus_quota: {description: Its quota in GPUs; null without one., type: float}
+    reserve:
+      description: What is kept free for failures in each rack.
+      type: list
+      elements: dict
+      contains:
+        rack: {description: The rack., type: str}
+        nodes: {description: Its nodes in service., type: int}
+        kept_free: {description: The nodes that the plan leaves free., type: list, elements: str}
+        gpus_kept_free: {description: Their GPUs., type: int}
 purchase:
   description: What to buy.
   returned: when O(buy) is true

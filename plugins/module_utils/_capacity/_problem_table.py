@@ -87,7 +87,8 @@ PROBLEM: dict[str, t.Any] = {'type': 'object', 'properties': {
     }}},
     'policy': {'type': 'object', 'properties': {
         'objectives': {'type': 'array', 'items': {'type': 'string', 'enum': [
-            'priority', 'deadline', 'response_time', 'fairness', 'allocation', 'fragmentation', 'energy', 'cost'
+            'priority', 'deadline', 'response_time', 'fairness', 'allocation', 'fragmentation', 'moves', 'energy',
+            'cost'
         ]}},
         'reserve_per_rack': {'type': 'integer', 'minimum': 0},
         'limit_watts': {'type': ['number', 'null'], 'minimum': 0},

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .case import Case, Kind, Placement
+from .case import Case, Placement
 from .numeric import np
 
 if t.TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Board:
         self.holds = np.zeros(len(nodes), np.int64)
         self.stamp = np.zeros(len(nodes), np.int64)
         self.clock = 1
-        self.admits: list[Flags] = [self._admits(kind) for kind in case.kinds]
+        self.admits: list[Flags] = self._admits()
         self.quota = {p.name: p.quota_gpu_milli for p in case.problem.projects if p.quota_gpu_milli is not None}
         self.project_used: dict[str, int] = {}
         self.limits = {feed.name: feed.limit_watts for feed in case.problem.feeds}
@@ -48,16 +48,15 @@ class Board:
             self._use(works[one.workload], self.number[one.node], one.gpus)
             self.placements.append(one)
 
-    def _admits(self, kind: Kind) -> Flags:
-        """Nodes that may hold a copy when they are empty."""
-        known: dict[tuple[t.Any, ...], bool] = {}
-        flags = np.zeros(len(self.case.nodes), bool)
-        for place, node in enumerate(self.case.nodes):
-            key = (node.cpu_milli, node.memory_mib, node.network_mbit, node.gpus, node.gpu_model, node.gpu_memory_mib)
-            if key not in known:
-                known[key] = kind.work.admits(node)
-            flags[place] = known[key]
-        return flags
+    def _admits(self) -> list[Flags]:
+        """For each kind the nodes that may hold a copy when they are empty."""
+        keys = [
+            (node.cpu_milli, node.memory_mib, node.network_mbit, node.gpus, node.gpu_model, node.gpu_memory_mib)
+            for node in self.case.nodes
+        ]
+        like = np.array(_numbers(keys), np.int64)
+        first = [self.case.nodes[place] for place in np.unique(like, return_index=True)[1]]
+        return [np.array([kind.work.admits(node) for node in first], bool)[like] for kind in self.case.kinds]
 
     def fits(self, number: int, nodes: Whole) -> Flags:
         """Whether each of those nodes has room for a copy of that kind; what changes without them is in ``allowed``."""
@@ -140,7 +139,7 @@ class Board:
         self.clock += 1
 
 
-def _numbers(names: t.Iterable[str]) -> list[int]:
+def _numbers(names: t.Iterable[t.Hashable]) -> list[int]:
     """A number for each name."""
-    known: dict[str, int] = {}
+    known: dict[t.Hashable, int] = {}
     return [known.setdefault(name, len(known)) for name in names]

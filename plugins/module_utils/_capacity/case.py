@@ -41,6 +41,11 @@ class Kind:
         """How often that."""
         return sum(copies for _unused, copies in self.works) // self.unit
 
+    @property
+    def copies(self) -> int:
+        """Copies of whole units."""
+        return self.unit * self.units
+
 
 @dataclass
 class Case:
@@ -84,11 +89,26 @@ def prepare(problem: Problem) -> Case:
         keep = bool(work.running_on) and not work.preemptible
         key: tuple[t.Any, ...] = (*needs, keep, work.priority if "priority" in problem.policy.objectives else 0)
         key += (work.project if work.project in ruled or "fairness" in problem.policy.objectives else "",)
-        key += (work.deadline_hours, work.duration_hours) if timed else ()
+        key += (work.deadline_hours, work.duration_hours, work.copies) if timed else ()
+        key += (work.running_on,) if "moves" in problem.policy.objectives else ()
         key += (work.copies, work.locality) if work.gang else (0, "")
         key += (work.name if work.most_per_node or work.most_per_rack else "",)
         kinds.setdefault(key, Kind(work, keep=keep)).works.append((work.name, left[work.name]))
     return Case(problem, nodes, list(kinds.values()), pinned, refused)
+
+
+def running(case: Case) -> dict[tuple[int, int], int]:
+    """How many copies of a kind run on a node now, by (node, kind), beside those that stay anyway."""
+    works = {work.name: work for work in case.problem.workloads}
+    place_of = {node.name: place for place, node in enumerate(case.nodes)}
+    pinned = collections.Counter((one.workload, one.node) for one in case.pinned)
+    found: dict[tuple[int, int], int] = collections.defaultdict(int)
+    for number, kind in enumerate(case.kinds):
+        for name, _unused in kind.works:
+            for node, copies in collections.Counter(works[name].running_on).items():
+                if node in place_of and copies > pinned[name, node]:
+                    found[place_of[node], number] += copies - pinned[name, node]
+    return found
 
 
 def _pin(problem: Problem, nodes: t.Mapping[str, Node]) -> tuple[list[Placement], dict[str, int]]:

@@ -6,11 +6,12 @@
 
 from __future__ import annotations
 
+import math
 import typing as t
 from dataclasses import dataclass, field, replace
 
 from .board import Board
-from .case import Case, Kind
+from .case import Case, Kind, running
 from .model import Node
 from .numeric import np
 from .packing import FULL, INFINITY, Groups, Packing, Row, Sizes, Variable
@@ -20,6 +21,8 @@ if t.TYPE_CHECKING:
     from .numeric import Real, Whole
 
 NO_LIMIT = 10**9
+# Nodes are told apart by what runs on them where moves count, up to so many groups; beyond, moves are only bounded.
+MOST_BY_LOAD = 100
 
 
 class Supply(t.NamedTuple):
@@ -32,19 +35,57 @@ class Supply(t.NamedTuple):
 
 @dataclass
 class Compiled:
-    """The packing and what its numbers stand for. ``objectives``: name, worth by variable number, in order."""
+    """The packing and what its numbers stand for. ``objectives``: name, worth by variable number, in order.
+
+    ``demands`` gives for each kind the row that counts its units, -1 where its only variable does. ``steps`` gives for
+    an objective what all its values are multiples of.
+    """
 
     packing: Packing
     members: list[list[int]]
     size_of: list[int]
     supplies: dict[int, Supply]
     gangs: dict[int, tuple[int, str]]
+    demands: dict[int, int] = field(default_factory=dict)
     objectives: list[tuple[str, dict[int, float]]] = field(default_factory=list)
+    steps: dict[str, float] = field(default_factory=dict)
+
+    def kinds(self, worths: t.Mapping[int, float]) -> dict[int, float] | None:
+        """What a copy of each kind is worth; None where the worth is of anything but copies."""
+        if any(number not in self.supplies for number in worths):
+            return None
+        return {self.supplies[number].kind: worth for number, worth in worths.items()}
+
+    def placed(self, amounts: t.Sequence[float]) -> dict[int, int]:
+        """How many copies of each kind the variables of a solution place."""
+        found: dict[int, int] = {}
+        for number, supply in self.supplies.items():
+            found[supply.kind] = found.get(supply.kind, 0) + round(amounts[number])
+        return found
+
+    def require(self, kinds: t.Iterable[int]) -> None:
+        """All copies of these kinds have to run."""
+        only = {supply.kind: number for number, supply in self.supplies.items()}
+        for kind in kinds:
+            if self.demands[kind] >= 0:
+                row = self.packing.rows[self.demands[kind]]
+                row.low = row.high
+            else:
+                variable = self.packing.variables[only[kind]]
+                variable.low = variable.high
+
+    def whole_bound(self, objective: str, bound: float) -> float:
+        """The bound, where the objective comes in steps: no plan is between two of them."""
+        step = self.steps.get(objective)
+        return bound if not step else step * math.floor(bound / step + 1e-6)
 
 
 def compile_case(case: Case, board: Board) -> Compiled:
     """``board`` holds what is pinned and nothing else."""
-    groups, members = _groups(case, board)
+    runs = running(case) if "moves" in case.problem.policy.objectives else {}
+    groups, members = _groups(case, board, runs)
+    if len(members) > MOST_BY_LOAD and runs:
+        groups, members = _groups(case, board, {})
     # A node that holds something that stays is on whatever the plan says, and costs nothing more.
     first = [
         replace(case.nodes[some[0]], idle_watts=0.0, price_per_hour=0.0)
@@ -53,16 +94,21 @@ def compile_case(case: Case, board: Board) -> Compiled:
         for some in members
     ]
     sizes, size_of, users = _sizes(case)
-    cell, rows, about = _cells(case, board, first, members, groups, sizes, users)
+    group_of = {place: group for group, some in enumerate(members) for place in some}
+    busy = {(group_of[place], kind) for place, kind in runs}
+    cell, rows, about = _cells(case, board, first, members, groups, sizes, users, busy)
     cells = len(rows)
     variables: list[Variable] = []
     supplies: dict[int, Supply] = {}
     gangs: dict[int, tuple[int, str]] = {}
-    for number, kind in enumerate(case.kinds):
-        _kind(case, board, number, kind, about.get(number, []), rows, variables, supplies, gangs)
-    compiled = Compiled(Packing(groups, sizes, cell, cells, rows, variables), members, size_of, supplies, gangs)
+    demands = {
+        number: _kind(case, board, number, kind, about.get(number, []), rows, variables, supplies, gangs)
+        for number, kind in enumerate(case.kinds)
+    }
+    packing = Packing(groups, sizes, cell, cells, rows, variables)
+    compiled = Compiled(packing, members, size_of, supplies, gangs, demands)
     _limits(case, board, compiled, first)
-    _objectives(case, compiled, first, [bool(board.holds[some[0]]) for some in members])
+    _objectives(case, compiled, first, [bool(board.holds[some[0]]) for some in members], runs)
     packing = compiled.packing
     # Rows and variables were added: what no more than so many copies are asked of is counted anew.
     compiled.packing = Packing(
@@ -79,8 +125,11 @@ def _needed(case: Case) -> set[str]:
     return needed
 
 
-def _groups(case: Case, board: Board) -> tuple[Groups, list[list[int]]]:
-    """Nodes that no rule tells apart."""
+def _groups(case: Case, board: Board, runs: t.Mapping[tuple[int, int], int]) -> tuple[Groups, list[list[int]]]:
+    """Nodes that no rule tells apart, nor what runs on them."""
+    loads: dict[int, list[tuple[int, int]]] = {}
+    for (place, kind), copies in sorted(runs.items()):
+        loads.setdefault(place, []).append((kind, copies))
     needed, limited = _needed(case), {feed.name for feed in case.problem.feeds}
     power = bool(limited) or case.problem.policy.limit_watts is not None or "energy" in case.problem.policy.objectives
     cost = "cost" in case.problem.policy.objectives
@@ -96,6 +145,7 @@ def _groups(case: Case, board: Board) -> tuple[Groups, list[list[int]]]:
         # A node that holds something that stays is on already.
         key += (bool(board.holds[place]),)
         key += tuple(name for name, held in board.spread.items() if held[place])
+        key += tuple(loads.get(place, ()))
         found.setdefault(key, []).append(place)
     keys = sorted(found, key=lambda key: found[key][0])
     members = [found[key] for key in keys]
@@ -140,13 +190,14 @@ def _cells(
     groups: Groups,
     sizes: Sizes,
     users: t.Sequence[t.Sequence[int]],
+    busy: t.Container[tuple[int, int]],
 ) -> tuple[Whole, list[Row], dict[int, list[tuple[int, str]]]]:
     """For each size the groups that are alike to all its kinds; and for each kind its cells with their domain."""
     cell = np.full((len(users), len(first)), -1, np.int64)
     rows: list[Row] = []
     about: dict[int, list[tuple[int, str]]] = {}
     for size, kinds in enumerate(users):
-        known: dict[tuple[t.Any, ...], int] = {}
+        known: dict[t.Any, int] = {}
         for group, node in enumerate(first):
             if sizes.cpu_milli[size] > groups.cpu_milli[group] or sizes.memory_mib[size] > groups.memory_mib[group]:
                 continue
@@ -161,13 +212,15 @@ def _cells(
             )
             if all(part is None for part in sign):
                 continue
-            if sign not in known:
-                known[sign] = len(rows)
+            # Where a copy runs now is another place than where it does not.
+            mark = (sign, group if any((group, number) in busy for number in kinds) else -1)
+            if mark not in known:
+                known[mark] = len(rows)
                 rows.append(Row(-INFINITY, 0.0))
                 for number, part in zip(kinds, sign):
                     if part is not None:
-                        about.setdefault(number, []).append((known[sign], part))
-            cell[size, group] = known[sign]
+                        about.setdefault(number, []).append((known[mark], part))
+            cell[size, group] = known[mark]
     return cell, rows, about
 
 
@@ -194,8 +247,8 @@ def _kind(
     variables: list[Variable],
     supplies: dict[int, Supply],
     gangs: dict[int, tuple[int, str]],
-) -> None:
-    """Variables and rows of one kind."""
+) -> int:
+    """Variables and rows of one kind; the row that counts its units, -1 where there is none."""
     work, copies = kind.work, float(kind.unit * kind.units)
     domains = sorted({domain for _unused, domain in cells})
     top = dict.fromkeys(domains, copies)
@@ -227,6 +280,7 @@ def _kind(
             gangs[len(variables)] = (number, domain)
             uses = {together[domain]: -float(work.copies), demand: 1.0}
             variables.append(Variable(0.0, 0.0, float(kind.units), uses, whole=True))
+    return demand
 
 
 def _row(compiled: Compiled, row: Row, uses: t.Mapping[int, float]) -> None:
@@ -286,13 +340,19 @@ def worth_of(case: Case, kind: Kind, objective: str) -> float:
         # A copy without GPU counts a hair, so that it is placed where that costs nothing.
         return work.gpu_milli / FULL or HAIR
     if objective == "deadline":
-        return 1.0 / kind.unit if work.deadline_hours else 0.0
+        return 1.0 / work.copies if work.deadline_hours else 0.0
     if objective == "response_time":
-        return 1.0 / kind.unit / max(work.duration_hours, 1e-3) if work.duration_hours else 0.0
+        return 1.0 / work.copies / max(work.duration_hours, 1e-3) if work.duration_hours else 0.0
     raise ValueError(objective)
 
 
-def _objectives(case: Case, compiled: Compiled, first: t.Sequence[Node], busy: t.Sequence[bool]) -> None:
+def _objectives(
+    case: Case,
+    compiled: Compiled,
+    first: t.Sequence[Node],
+    busy: t.Sequence[bool],
+    runs: t.Mapping[tuple[int, int], int],
+) -> None:
     """The objectives in their order, each to be maximised."""
     found = compiled.objectives
 
@@ -325,8 +385,30 @@ def _objectives(case: Case, compiled: Compiled, first: t.Sequence[Node], busy: t
             _fairness(case, compiled)
         elif objective in ("allocation", "deadline", "response_time"):
             copies(objective, lambda kind, name=objective: worth_of(case, kind, name))  # type: ignore[misc]
+        elif objective == "moves":
+            _moves(compiled, runs)
         else:
             _spent(case, compiled, first, busy, objective)
+
+
+def _moves(compiled: Compiled, runs: t.Mapping[tuple[int, int], int]) -> None:
+    """Running copies that stay: of each kind in a cell no more than run there, nor than are placed there."""
+    packing = compiled.packing
+    group_of = {place: group for group, some in enumerate(compiled.members) for place in some}
+    there: dict[tuple[int, int], int] = {}
+    for (place, kind), copies in runs.items():
+        cell = int(packing.cell[compiled.size_of[kind], group_of[place]])
+        there[kind, cell] = there.get((kind, cell), 0) + copies
+    worths: dict[int, float] = {}
+    for number, supply in sorted(compiled.supplies.items()):
+        copies = there.get((supply.kind, supply.cell), 0)
+        if copies:
+            new = len(packing.variables)
+            packing.variables.append(Variable(0.0, 0.0, float(copies), {}))
+            _row(compiled, Row(-INFINITY, 0.0), {number: -1.0, new: 1.0})
+            worths[new] = 1.0
+    compiled.objectives.append(("moves", worths))
+    compiled.steps["moves"] = 1.0
 
 
 def _fairness(case: Case, compiled: Compiled) -> None:
@@ -379,3 +461,18 @@ def _spent(case: Case, compiled: Compiled, first: t.Sequence[Node], busy: t.Sequ
     packing.variables.append(Variable(0.0, 0.0, top, {}))
     _row(compiled, row, {new: -1.0})
     compiled.objectives.append((objective, {new: -1.0}))
+    if row.size is None:
+        step = _step(t.cast("Real", row.node))
+        if step:
+            compiled.steps[objective] = step
+
+
+def _step(prices: Real) -> float:
+    """What all prices are multiples of, in thousandths; 0 where they are finer."""
+    milli = [round(float(price) * FULL) for price in prices]
+    if any(abs(float(price) * FULL - whole) > 1e-6 for price, whole in zip(prices, milli)):
+        return 0.0
+    common = 0
+    for whole in milli:
+        common = math.gcd(common, whole)
+    return common / FULL

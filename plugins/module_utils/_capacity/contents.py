@@ -24,8 +24,9 @@ if t.TYPE_CHECKING:
 
     from .numeric import Flags, Real, Whole
 
-# More units than that make the tables slow, not better.
+# More units than that make the tables slow, not better; so many make quick ones.
 MAX_UNITS = 1280
+FEW_UNITS = 256
 MAX_LEVELS = 100
 TINY = 1e-9
 # A size is scarce where there are fewer copies than that many for each GPU of a node.
@@ -77,11 +78,11 @@ def _unit(values: t.Iterable[int], top: int, most: int) -> int:
 class Pricer:
     """``price`` gives for each group the worth of its best content and the content."""
 
-    def __init__(self, packing: Packing, down: bool = False) -> None:
+    def __init__(self, packing: Packing, down: bool = False, most: int = MAX_UNITS) -> None:
         self.packing = packing
         sizes, groups = packing.sizes, packing.groups
         top = int(groups.cpu_milli.max()) if len(groups.cpu_milli) else 1
-        self.unit = _unit(sizes.cpu_milli, max(top, 1), MAX_UNITS)
+        self.unit = _unit(sizes.cpu_milli, max(top, 1), most)
         shares = [int(share) for gpus, share in zip(sizes.gpus, sizes.share) if gpus == 1 and share < FULL]
         partial = [free for free_of in groups.gpus for free in free_of]
         self.step = _unit(shares + partial, FULL, MAX_LEVELS)
@@ -99,6 +100,9 @@ class Pricer:
         self.side_room = np.stack([groups.memory_mib, groups.network_mbit], 1).astype(float)
         self.whole = [groups.whole(group) for group in range(len(groups.count))]
         self.partial = [groups.partial(group) for group in range(len(groups.count))]
+        # What no price can put on a node of that group: its table never holds it.
+        whole = np.array(self.whole, np.int64)
+        self.could = (self.cpu[:, None] <= self.room[None, :]) & (sizes.gpus[:, None] <= whole[None, :])
 
     def _front(self, chosen: t.Iterable[int], worth: Real) -> list[int]:
         """Of sizes that take the same GPU those that pay more than every one that takes less CPU."""
@@ -249,17 +253,35 @@ class Pricer:
         answer: dict[int, tuple[float, Content]] = {}
         net = np.maximum(worth - self.side @ side_price.T, 0.0)
         supply = np.minimum(self.packing.supply, self.packing.sizes.most[:, None])
-        together: dict[bytes, list[int]] = {}
-        for group in range(net.shape[1]) if groups is None else groups:
-            limit = np.minimum(supply[:, group], AMPLE * MAX_GPUS) * (net[:, group] > TINY)
-            together.setdefault(net[:, group].tobytes() + limit.tobytes(), []).append(group)
-        for members in together.values():
+        chosen = range(net.shape[1]) if groups is None else groups
+        for members in self._together(chosen, net, np.minimum(supply, AMPLE * MAX_GPUS)):
             gpus, units = max(self.whole[g] for g in members), max(int(self.room[g]) for g in members)
             table = self.table(net[:, members[0]], supply[:, members[0]], gpus, units)
             for group in members:
                 value, content = self._read(table, group)
                 answer[group] = (value + float(side_price[group] @ self.side_room[group]), content)
         return answer
+
+    def _together(self, groups: t.Iterable[int], net: Real, limit: Whole) -> list[list[int]]:
+        """Groups that share a table: they pay the same for all that the smaller one has the CPU and GPUs for."""
+        sets: list[list[int]] = []
+        for group in sorted(groups, key=lambda one: (-int(self.room[one]), -self.whole[one], one)):
+            could = self.could[:, group]
+            for members in sets:
+                first = members[0]
+                if self.partial[first] or self.partial[group] or self.whole[group] > self.whole[first]:
+                    continue
+                if self.room[group] * self.whole[first] > 4 * self.room[first] * max(1, self.whole[group]):
+                    continue  # its GPUs may have more CPU each than the table of one GPU is wide
+                pays = net[could, group]
+                if np.array_equal(pays, net[could, first]) and np.array_equal(
+                    limit[could, group] * (pays > TINY), limit[could, first] * (pays > TINY)
+                ):
+                    members.append(group)
+                    break
+            else:
+                sets.append([group])
+        return sets
 
     def _read(self, table: Table, group: int) -> tuple[float, Content]:
         """Worth and content of one group; GPUs of which something is taken are added here."""

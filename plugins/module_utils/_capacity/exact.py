@@ -1,4 +1,4 @@
-# The exact strategy: relaxation, column generation, integer programme, and contents onto real nodes.
+# The exact strategy: relaxation, column generation, dive, integer programme, and contents onto real nodes.
 # Copyright (c) 2026 aidc.ops contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -12,19 +12,28 @@ import typing as t
 from dataclasses import dataclass
 
 from .board import Board
-from .case import Case, Kind, Placement
+from .case import Case, Kind, Placement, running
 from .compile import Compiled, compile_case
+from .cover import cover
+from .dive import dive
 from .generate import generate
 from .greedy import FragmentationGradient, fill
 from .layout import layout
 from .master import Column, Master, column
-from .packing import INFINITY, Row
+from .packing import INFINITY, Packing, Row
 from .relaxed import relaxation
+from .score import HAIR
 from .solver import OPTIMAL_GAP
 
-# Shares of the time that is left: for contents, for the integer programme.
-COLUMN_TIME = 0.65
+# Shares of the time that is left: for the relaxation, for covering plans, for contents, for the dive.
 RELAXATION_TIME = 0.25
+COVER_TIME = 0.2
+COLUMN_TIME = 0.55
+DIVE_TIME = 0.7
+# How many nodes of its tree the integer programme looks at.
+SEARCH = 200
+# Objectives that are small where everything stands on few nodes.
+COVERING = ("fragmentation", "energy", "cost")
 # How many units are looked through for one that runs there already.
 LOOK = 200
 Waiting = t.Tuple[str, t.FrozenSet[str]]
@@ -44,88 +53,188 @@ class Stage(t.NamedTuple):
 
 @dataclass
 class Solution:
-    """A filled board and its stages."""
+    """A filled board, its stages, and whether there was time to look at all that was left over."""
 
     board: Board
     stages: list[Stage]
+    filled: bool
 
 
 def solve(case: Case, known: t.Sequence[t.Sequence[Placement]], seconds: float, log: Log = None) -> Solution:
-    """The best plan found in that time; ``known`` are plans to begin from."""
+    """The best plan found in that time; ``known`` are plans to begin from, the last one the best."""
     ends = time.monotonic() + seconds
     board = Board(case)
     compiled = compile_case(case, board)
     packing = compiled.packing
     columns: dict[Column, None] = {}
     best: dict[Column, int] = {}
+    placed: t.Mapping[int, int] = {}
     for placements in known:
-        best = _contents(case, compiled, placements)
+        best, placed = _contents(case, compiled, placements)
         columns.update(dict.fromkeys(best))
     stages: list[Stage] = []
-    chosen: tuple[dict[Column, int], list[float]] | None = None
+    amounts: list[float] | None = None
     for place, (name, worths) in enumerate(compiled.objectives):
         for number, variable in enumerate(packing.variables):
             variable.worth = worths.get(number, 0.0)
-        left = (ends - time.monotonic()) / (len(compiled.objectives) - place)
-        relaxed = relaxation(packing, max(1.0, RELAXATION_TIME * left))
-        generated = generate(packing, columns, relaxed, max(0.5, COLUMN_TIME * left), log=log)
+        kinds = compiled.kinds(worths)
+        if kinds is not None and all(placed.get(kind, 0) >= case.kinds[kind].copies for kind in kinds):
+            # Nothing is better than all of it, so there is nothing to look for.
+            value = float(sum(worth * case.kinds[kind].copies for kind, worth in kinds.items()))
+            stages.append(Stage(name, value, value, 0, len(columns), True))
+        else:
+            left = (ends - time.monotonic()) / (len(compiled.objectives) - place)
+            found = _stage(compiled, name, columns, best, left, log)
+            stages.append(found.stage)
+            if found.amounts is None:
+                break
+            best, amounts = found.contents, found.amounts
+            placed = compiled.placed(amounts)
+            value = found.stage.value
+        _keep(case, compiled, worths, placed, value)
+    if amounts is None and len(stages) == len(compiled.objectives) and best:
+        # All that was wanted was there already; which copies go into the contents is still open.
+        whole = _integer(compiled, columns, best, max(1.0, ends - time.monotonic()))
+        best, amounts = (whole.contents, whole.amounts) if whole is not None else (best, None)
+    if amounts is not None:
+        realise(case, compiled, board, best, amounts)
+    filled = fill(board, left_over(case, board), FragmentationGradient(board), ends)
+    return Solution(board, stages, filled)
+
+
+class Found(t.NamedTuple):
+    """A stage, the contents and the variables of its plan; ``amounts`` is None where none was found."""
+
+    stage: Stage
+    contents: dict[Column, int]
+    amounts: list[float] | None
+
+
+class Whole(t.NamedTuple):
+    """An integer solution: its value, nodes by content, variables, and whether it came to its end."""
+
+    value: float
+    contents: dict[Column, int]
+    amounts: list[float]
+    in_time: bool
+
+
+def _stage(
+    compiled: Compiled,
+    name: str,
+    columns: dict[Column, None],
+    start: dict[Column, int],
+    seconds: float,
+    log: Log,
+) -> Found:
+    """Bound, contents and whole nodes for the worth that the variables have now; adds to ``columns``."""
+    began = time.monotonic()
+
+    def left() -> float:
+        return seconds - (time.monotonic() - began)
+
+    packing = compiled.packing
+    relaxed = relaxation(packing, RELAXATION_TIME * seconds)
+    if relaxed is not None and name in COVERING:
+        for plan in cover(packing, relaxed[1], COVER_TIME * left()):
+            columns.update(dict.fromkeys(plan))
+    generated = generate(packing, columns, relaxed, COLUMN_TIME * left(), log=log)
+    columns.update(dict.fromkeys(generated.master.columns))
+    bound = compiled.whole_bound(name, generated.bound)
+    in_time = generated.in_time
+    if log:
+        log(f"{name}: linear {generated.value:.3f} of {bound:.3f}, {generated.rounds} rounds, {len(columns)} contents")
+    if generated.value > -INFINITY:
+        most, dives = DIVE_TIME * left(), time.monotonic()
+        dived = dive(packing, generated.master, most)
+        in_time = in_time and time.monotonic() - dives < most
         columns.update(dict.fromkeys(generated.master.columns))
-        left = (ends - time.monotonic()) / (len(compiled.objectives) - place)
-        found = _integer(compiled, columns, best, max(2.0, left))
-        in_time = generated.in_time and found is not None and found[3]
-        if found is None:
-            stages.append(Stage(name, float("nan"), generated.bound, generated.rounds, len(columns), False))
-            break
-        value, best, amounts, _unused = found
-        chosen = (best, amounts)
-        stages.append(Stage(name, value, max(generated.bound, value), generated.rounds, len(columns), in_time))
-        if log:
-            log(f"{name}: {value:.3f} of {generated.bound:.3f}, {generated.rounds} rounds, {len(columns)} contents")
-        lock = len(packing.rows)
-        packing.rows.append(Row(value - 1e-6 * max(1.0, abs(value)), INFINITY))
-        for number, worth in worths.items():
-            packing.variables[number].uses[lock] = worth
-    if chosen is not None:
-        realise(case, compiled, board, *chosen)
-    rest = left_over(case, board)
-    fill(board, rest, FragmentationGradient(board))
-    return Solution(board, stages)
+        if dived is not None and log:
+            log(f"{name}: {dived[0]:.3f} in whole nodes")
+        if dived is not None and dived[0] > _value(packing, start, left()):
+            start = dived[1]
+    found = _integer(compiled, columns, start, left())
+    if found is None:
+        return Found(Stage(name, float("nan"), bound, generated.rounds, len(columns), False), start, None)
+    if log:
+        log(f"{name}: {found.value:.3f} of {bound:.3f}")
+    stage = Stage(name, found.value, max(bound, found.value), generated.rounds, len(columns), in_time and found.in_time)
+    return Found(stage, found.contents, found.amounts)
+
+
+def _keep(
+    case: Case, compiled: Compiled, worths: t.Mapping[int, float], placed: t.Mapping[int, int], value: float
+) -> None:
+    """What an objective reached is a rule for the next ones.
+
+    Where all copies run that it speaks of, each kind has to run: the rest is then a covering problem with its own good
+    bound, which one row for their sum does not give.
+    """
+    packing = compiled.packing
+    kinds = compiled.kinds(worths)
+    if kinds is not None and all(placed.get(kind, 0) >= case.kinds[kind].copies for kind in kinds):
+        compiled.require(kinds)
+        return
+    lock = len(packing.rows)
+    # Less than a copy without GPU is worth.
+    packing.rows.append(Row(value - max(HAIR / 2, 1e-9 * abs(value)), INFINITY))
+    for number, worth in worths.items():
+        packing.variables[number].uses[lock] = worth
+
+
+def _value(packing: Packing, contents: t.Mapping[Column, int], seconds: float) -> float:
+    """What these contents are worth at most; minus infinity where a rule forbids them."""
+    if not contents:
+        return -INFINITY
+    master = Master(packing)
+    for number, (one, nodes) in enumerate(contents.items()):
+        master.add(one)
+        master.at_least(number, nodes)
+    value = master.solve(seconds)
+    return -INFINITY if value is None else value
 
 
 def _integer(
     compiled: Compiled, columns: t.Iterable[Column], start: t.Mapping[Column, int], seconds: float
-) -> tuple[float, dict[Column, int], list[float], bool] | None:
-    """Whole nodes of each content: (value, nodes by content, variables, whether it came to its end)."""
+) -> Whole | None:
+    """Whole nodes of each content."""
     master = Master(compiled.packing, integer=True)
     for one in columns:
         master.add(one)
     master.solver.setOptionValue("mip_rel_gap", OPTIMAL_GAP)
+    # Counted in nodes of its search, not in seconds, so that the same problem has the same answer.
+    master.solver.setOptionValue("mip_max_nodes", SEARCH)
     if start:
         master.start_from(start)
     value = master.solve(seconds)
     if value is None:
         return None
     amounts = [float(one) for one in master.solver.getSolution().col_value[: len(compiled.packing.variables)]]
-    return value, master.chosen(), amounts, master.ended()
+    return Whole(value, master.chosen(), amounts, master.ended())
 
 
-def _contents(case: Case, compiled: Compiled, placements: t.Sequence[Placement]) -> dict[Column, int]:
-    """The contents of a plan, without what stays anyway, and how many nodes have each."""
+def _contents(
+    case: Case, compiled: Compiled, placements: t.Sequence[Placement]
+) -> tuple[dict[Column, int], dict[int, int]]:
+    """Of a plan without what stays anyway: how many nodes have each content, and how many copies of each kind run."""
     kind_of = {name: number for number, kind in enumerate(case.kinds) for name, _unused in kind.works}
     pinned = collections.Counter((one.workload, one.node) for one in case.pinned)
     held: dict[str, dict[int, int]] = collections.defaultdict(dict)
+    placed: dict[int, int] = collections.defaultdict(int)
     for one in placements:
         if pinned[one.workload, one.node]:
             pinned[one.workload, one.node] -= 1
             continue
-        size = compiled.size_of[kind_of[one.workload]]
+        kind = kind_of[one.workload]
+        placed[kind] += 1
+        size = compiled.size_of[kind]
         held[one.node][size] = held[one.node].get(size, 0) + 1
     group_of = {case.nodes[place].name: group for group, some in enumerate(compiled.members) for place in some}
     counts: dict[Column, int] = {}
     for name in sorted(held):
         one_column = column(group_of[name], held[name])
         counts[one_column] = counts.get(one_column, 0) + 1
-    return counts
+    return counts, placed
 
 
 def realise(
@@ -139,24 +248,25 @@ def realise(
         if amount > 0:
             pools[supply.cell][supply.kind] = amount
             domain_of[supply.kind, supply.cell] = supply.domain
-    running = _running(case)
+    runs = running(case)
     places: dict[tuple[int, str], list[int]] = collections.defaultdict(list)
     for group, some in enumerate(compiled.members):
         wanted = [(content, count) for (of, content), count in sorted(contents.items()) if of == group]
-        for node, content in _assign(compiled, some, wanted, running):
+        for node, content in _assign(compiled, some, wanted, runs):
             for size, copies in content:
                 cell = int(compiled.packing.cell[size, group])
                 for _copy in range(copies):
                     pool = pools[cell]
                     if not pool:
                         break
-                    kind = max(pool, key=lambda one: (running.get((node, one), 0) > 0, -one))
+                    kind = max(pool, key=lambda one: (runs.get((node, one), 0) > 0, -one))
                     pool[kind] -= 1
                     if not pool[kind]:
                         del pool[kind]
                     places[kind, domain_of[kind, cell]].append(node)
     on_node: dict[int, list[tuple[int, str]]] = collections.defaultdict(list)
     runs_on = {work.name: frozenset(work.running_on) for work in case.problem.workloads}
+    moved = any(runs_on.values())
     queues = {number: _queue(kind, runs_on) for number, kind in enumerate(case.kinds)}
     for (number, _unused), nodes in sorted(places.items()):
         unit = case.kinds[number].unit
@@ -164,7 +274,8 @@ def realise(
             together = nodes[first : first + unit]
             if not queues[number]:
                 break
-            workload = _next(queues[number], {case.nodes[node].name for node in together})
+            near = {case.nodes[node].name for node in together} if moved else set()
+            workload = _next(queues[number], near)
             for node in together:
                 on_node[node].append((number, workload))
     for node in sorted(on_node):
@@ -178,28 +289,15 @@ def realise(
             board.place(number, node, gpus, workload)
 
 
-def _running(case: Case) -> dict[tuple[int, int], int]:
-    """How many copies of a kind run on a node now."""
-    works = {work.name: work for work in case.problem.workloads}
-    place_of = {node.name: place for place, node in enumerate(case.nodes)}
-    found: dict[tuple[int, int], int] = collections.defaultdict(int)
-    for number, kind in enumerate(case.kinds):
-        for name, _unused in kind.works:
-            for node in works[name].running_on:
-                if node in place_of:
-                    found[place_of[node], number] += 1
-    return found
-
-
 def _assign(
     compiled: Compiled,
     nodes: t.Sequence[int],
     wanted: t.Sequence[tuple[tuple[tuple[int, int], ...], int]],
-    running: t.Mapping[tuple[int, int], int],
+    runs: t.Mapping[tuple[int, int], int],
 ) -> t.Iterator[tuple[int, tuple[tuple[int, int], ...]]]:
     """Contents onto nodes of their group, so that much of what runs there may stay."""
     here: dict[int, dict[int, int]] = collections.defaultdict(dict)
-    for (node, kind), copies in running.items():
+    for (node, kind), copies in runs.items():
         size = compiled.size_of[kind]
         here[node][size] = here[node].get(size, 0) + copies
     left = dict(wanted)
@@ -207,8 +305,11 @@ def _assign(
     for node in [*busy, *(node for node in nodes if not here.get(node))]:
         if not left:
             return
-        has = here.get(node, {})
-        content = max(left, key=lambda one: (sum(min(has.get(size, 0), copies) for size, copies in one), one))
+        has = here.get(node)
+        if has is None:
+            content = next(reversed(left))
+        else:
+            content = max(left, key=lambda one: (sum(min(has.get(size, 0), copies) for size, copies in one), one))
         left[content] -= 1
         if not left[content]:
             del left[content]
@@ -226,7 +327,7 @@ def _queue(kind: Kind, runs_on: t.Mapping[str, frozenset[str]]) -> list[Waiting]
 def _next(queue: list[Waiting], nodes: set[str]) -> str:
     """The unit that runs there now, else the next one."""
     # The one at the end is looked at first; further ones only where something runs at all.
-    for place in range(len(queue) - 1, max(-1, len(queue) - 1 - LOOK), -1):
+    for place in range(len(queue) - 1, max(-1, len(queue) - 1 - LOOK), -1) if nodes else ():
         if queue[place][1] & nodes:
             return queue.pop(place)[0]
     return queue.pop()[0]

@@ -11,7 +11,7 @@ import time
 import typing as t
 from dataclasses import dataclass
 
-from .contents import Pricer
+from .contents import FEW_UNITS, Pricer
 from .master import Column, Master, column
 from .numeric import np
 from .packing import Packing
@@ -19,6 +19,10 @@ from .packing import Packing
 if t.TYPE_CHECKING:
     from .numeric import Real
 
+# How near to the best prices contents are found at first.
+SMOOTHING = 0.7
+# A group whose best content is worth so much less than its node costs is not asked for that many rounds.
+HOPELESS, REST = 0.1, 10
 BOUND_EVERY = 20
 MAX_ROUNDS = 400
 STUCK = 4
@@ -54,13 +58,14 @@ def generate(
     master = Master(packing)
     for one in known:
         master.add(one)
-    up, down = Pricer(packing), Pricer(packing, down=True)
+    quick, up, down = Pricer(packing, most=FEW_UNITS), Pricer(packing), Pricer(packing, down=True)
     groups = len(packing.groups.count)
     bound, center = start if start else (float("inf"), None)
     side = np.zeros((groups, 2))
-    # A group whose contents do not get better is asked less often.
-    nap, rest = np.zeros(groups, np.int64), np.zeros(groups, np.int64)
-    weight, rounds, stuck = 0.7, 0, 0
+    # What the best prices are worth by the contents found at them, and whether they are newer than the bound.
+    reached, newer = np.inf, False
+    best, rest = np.zeros(groups), np.zeros(groups, np.int64)
+    weight, rounds, stuck = SMOOTHING, 0, 0
     if not packing.variables:
         return Generated(master, 0.0, 0.0, np.zeros(len(packing.rows)), 0, True)
     value = master.solve(seconds)
@@ -69,32 +74,36 @@ def generate(
     while value is not None:
         node_price, prices = master.prices()
         tried = prices if center is None else weight * center + (1 - weight) * prices
+        if not rounds and center is not None:
+            tried = center
         worth, node = packing.prices(tried)
         true_worth, true_node = packing.prices(prices)
-        awake = [group for group in range(groups) if rest[group] <= 0] if not stuck else None
-        priced = up.price(worth, side, awake)
-        added = 0
+        pricer = up if stuck else quick
         rest -= 1
-        for group, (_unused, content) in priced.items():
-            before = added
+        priced = pricer.price(worth, side, [group for group in range(groups) if stuck or rest[group] <= 0])
+        added = 0
+        for group, (most, content) in priced.items():
+            best[group] = most
+            if most + node[group] < -HOPELESS * abs(node[group]):
+                rest[group] = REST
             for pays in (worth, true_worth):
-                settled = up.settle(group, content, pays[:, group])
+                settled = pricer.settle(group, content, pays[:, group])
                 gain = sum(copies * true_worth[size, group] for size, copies in settled.items())
                 if gain + true_node[group] - node_price[group] > 1e-7:
                     added += master.add(column(group, settled))
-            nap[group] = 0 if added > before else min(8, 2 * nap[group] + 1)
-            rest[group] = nap[group]
-        up.steer(priced, side)
+        found = packing.bound(tried, best + node)
+        pricer.steer(priced, side)
+        if found < reached:
+            reached, center, newer = found, tried.copy(), True
         stuck = 0 if added else stuck + 1
-        if rounds % BOUND_EVERY == 0 or stuck:
-            better = _bound(packing, down, tried, worth, node, side)
-            if better < bound:
-                bound, center = better, tried.copy()
+        if newer and center is not None and (rounds % BOUND_EVERY == BOUND_EVERY - 1 or stuck):
+            bound = min(bound, _bound(packing, down, center, side))
+            newer = False
         rounds += 1
         if added:
             value = master.solve(seconds - (time.monotonic() - began))
         if log and rounds % 10 == 0:
-            log(f"round {rounds}: {value:.2f} of {bound:.2f}, {len(master.columns)} contents")
+            log(f"round {rounds}: {value:.2f} of {bound:.2f} ({reached:.2f}), {len(master.columns)} contents")
         if value is None or bound - value <= gap * max(abs(bound), 1e-9):
             break
         if rounds >= MAX_ROUNDS or stuck > STUCK or time.monotonic() - began > seconds:
@@ -109,8 +118,9 @@ def generate(
     )
 
 
-def _bound(packing: Packing, down: Pricer, prices: Real, worth: Real, node: Real, side: Real) -> float:
+def _bound(packing: Packing, down: Pricer, prices: Real, side: Real) -> float:
     """The best Lagrangian bound at these prices over a few prices of memory and network."""
+    worth, node = packing.prices(prices)
     side = side.copy()
     best = np.full(len(node), np.inf)
     for _unused in range(4):

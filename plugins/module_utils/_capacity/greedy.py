@@ -10,6 +10,8 @@ Scores are kept by kind and made anew only for nodes that changed. Sources: dot 
 
 from __future__ import annotations
 
+import math
+import time
 import typing as t
 
 from .board import FULL, Board
@@ -117,14 +119,28 @@ class FragmentationGradient:
         return best, slot
 
 
-def fill(board: Board, order: t.Iterable[tuple[int, str, int]], score: Score) -> None:
-    """Place units in that order: (kind, workload, copies). A gang goes whole or not at all, others copy by copy."""
+def fill(
+    board: Board,
+    order: t.Iterable[tuple[int, str, int]],
+    score: Score,
+    ends: float = math.inf,
+    nodes: Flags | None = None,
+) -> bool:
+    """Place units in that order: (kind, workload, copies). A gang goes whole or not at all, others copy by copy.
+
+    Copies outside gangs go to ``nodes`` only, if given. ``ends`` is of ``time.monotonic``; False if it came before the
+    end of the order.
+    """
     filler = _Filler(board, score)
     for number, workload, copies in order:
+        if time.monotonic() > ends:
+            return False
         kind = board.case.kinds[number]
         if not kind.work.gang:
             for _unused in range(copies):
-                if not filler.put(number, workload):
+                if time.monotonic() > ends:
+                    return False
+                if not filler.put(number, workload, nodes):
                     break
             continue
         for domain in _domains(board, number):
@@ -135,6 +151,7 @@ def fill(board: Board, order: t.Iterable[tuple[int, str, int]], score: Score) ->
                 break
             for _unused in range(placed):
                 board.take_back(number)
+    return True
 
 
 def _domains(board: Board, number: int) -> t.Iterator[Flags | None]:

@@ -80,6 +80,14 @@ class Master:
         value = np.array([float(counts.get(one, 0)) for one in self.columns])
         self.solver.setSolution(len(index), index, value)
 
+    def at_least(self, number: int, nodes: int) -> None:
+        """From now on at least so many nodes have that content."""
+        self.solver.changeColBounds(len(self.packing.variables) + number, float(nodes), INFINITY)
+
+    def value(self) -> float:
+        """The value of the last solution."""
+        return -float(self.solver.getInfo().objective_function_value)
+
     def solve(self, seconds: float) -> float | None:
         """The value, or None when nothing was found."""
         self.solver.setOptionValue("time_limit", float(self.solver.getRunTime() + max(0.05, seconds)))
@@ -87,11 +95,11 @@ class Master:
         info = self.solver.getInfo()
         if info.primal_solution_status != 2:
             return None
-        return -float(info.objective_function_value)
+        return self.value()
 
     def ended(self) -> bool:
-        """Whether the solver came to its end rather than to the end of its time."""
-        return bool(self.solver.getModelStatus() == highspy.HighsModelStatus.kOptimal)
+        """Whether the solver came to an end that does not depend on the clock."""
+        return bool(self.solver.getModelStatus() != highspy.HighsModelStatus.kTimeLimit)
 
     def prices(self) -> tuple[Real, Real]:
         """(prices of nodes by group, prices of the rows of the packing)."""

@@ -12,7 +12,7 @@ import time
 import typing as t
 from dataclasses import dataclass
 
-from . import numeric
+from . import numeric, tables
 from .board import Board
 from .case import Case, Placement, prepare
 from .exact import Log, Stage, solve
@@ -20,11 +20,14 @@ from .explain import Refusal, refusals
 from .model import Problem, ProblemError
 from .score import SPENT, Values, better, spent, values
 from .strategies import STRATEGIES, Weights, run
-from .verify import broken_rules
+from .verify import broken_rules, unfair
 
 SCHEMA_VERSION = 1
 # What stands in for the exact strategy, and what it begins from.
 STAND_INS = ("fragmentation_gradient_by_size", "consolidate", "best_fit")
+# Parts of the time: for these, and when the search ends, so that the check and the reasons end in time too.
+STAND_IN_TIME = 0.3
+CHECK_TIME = 0.93
 
 
 class PlanError(Exception):
@@ -93,6 +96,10 @@ class Plan:
             "gpus_allocated": round(sum(works[one.workload].gpu_milli for one in self.placements) / 1000, 3),
             "kilowatts": round(spent(self._case(), self.placements, "energy"), 3),
             "price_per_hour": round(spent(self._case(), self.placements, "cost"), 3),
+            "moves": int(spent(self._case(), self.placements, "moves")),
+            "fleet": tables.fleet(problem),
+            "projects": tables.projects(problem, self.placements),
+            "reserve": tables.reserve(problem),
         }
 
     def _case(self) -> Case:
@@ -146,28 +153,33 @@ def make_plan(
     case = prepare(problem)
     note, stages = "", t.cast("t.List[Stage]", [])
     if strategy != "optimal":
-        board = run(case, strategy, weights, seconds)
+        board, in_time = run(case, strategy, weights, seconds)
     else:
-        name, board = _best(case, weights, seconds)
+        name, board, in_time = _best(case, weights, STAND_IN_TIME * seconds)
         if not numeric.HAS_HIGHSPY:
             note = f"highspy is missing, so there is no bound; the best of {', '.join(STAND_INS)} was taken: {name}"
             strategy = name
         else:
-            left = max(1.0, seconds - (time.monotonic() - began))
+            left = max(1.0, CHECK_TIME * seconds - (time.monotonic() - began))
             solution = solve(case, [board.placements], left, log)
             stages = solution.stages
             if better(values(case, board.placements), values(case, solution.board.placements)):
                 note = f"{name} was better than what the exact search found in its time"
             else:
                 board = solution.board
-            if not all(stage.in_time for stage in stages):
-                note = (note + "; " if note else "") + "time ran out, so another run may find another plan"
+            in_time = in_time and solution.filled and all(stage.in_time for stage in stages)
             stages = _final(stages, values(case, board.placements), case)
+    if not in_time:
+        note = (note + "; " if note else "") + "time ran out, so another run may find another plan"
     wrong = broken_rules(problem, board.placements)
     if wrong:
         raise PlanError(
             f"the plan of {strategy} breaks rules, so it is not returned; please report this: {'; '.join(wrong[:5])}"
         )
+    if problem.policy.objectives[0] == "fairness":
+        swaps = unfair(problem, board.placements)
+        if swaps:
+            note = (note + "; " if note else "") + f"a swap would be fairer: {swaps[0]}"
     return Plan(
         problem=problem,
         strategy=strategy,
@@ -181,18 +193,20 @@ def make_plan(
     )
 
 
-def _best(case: Case, weights: Weights, seconds: float) -> tuple[str, Board]:
-    """The best of the stand-ins and its name."""
+def _best(case: Case, weights: Weights, seconds: float) -> tuple[str, Board, bool]:
+    """The best of the stand-ins, its name, and whether all came to their end in that time."""
+    ends, every = time.monotonic() + seconds, True
     spends = any(name in SPENT for name in case.problem.policy.objectives)
     chosen: tuple[str, Board, Values] | None = None
     for name in STAND_INS if spends or not numeric.HAS_HIGHSPY else STAND_INS[:1]:
-        board = run(case, name, weights, seconds)
+        board, in_time = run(case, name, weights, ends - time.monotonic())
+        every = every and in_time
         worth = values(case, board.placements)
         if chosen is None or better(worth, chosen[2]):
             chosen = (name, board, worth)
     if chosen is None:
         raise AssertionError("no stand-in was tried")
-    return chosen[0], chosen[1]
+    return chosen[0], chosen[1], every
 
 
 def _final(stages: t.Sequence[Stage], reached: Values, case: Case) -> list[Stage]:

@@ -14,7 +14,7 @@ from .case import Case, Placement
 # What a copy without GPU counts beside one GPU.
 HAIR = 1e-4
 Values = t.List[t.Tuple[str, float]]
-SPENT = ("energy", "cost", "fragmentation")
+SPENT = ("energy", "cost", "fragmentation", "moves")
 
 
 def values(case: Case, placements: t.Sequence[Placement]) -> Values:
@@ -70,7 +70,12 @@ def _fairness(case: Case, gpu: t.Mapping[str, float]) -> Values:
 
 
 def spent(case: Case, placements: t.Sequence[Placement], objective: str) -> float:
-    """Energy (kW), cost (per hour) or GPU nodes touched; a node without load is off."""
+    """Energy (kW), cost (per hour), GPU nodes touched, or running copies that do not stay where they are.
+
+    A node without load is off.
+    """
+    if objective == "moves":
+        return float(sum(len(work.running_on) for work in case.problem.workloads) - _staying(case, placements))
     nodes = {node.name: node for node in case.problem.nodes}
     used = {one.node for one in placements}
     if objective == "cost":
@@ -80,6 +85,13 @@ def spent(case: Case, placements: t.Sequence[Placement], objective: str) -> floa
     works = {work.name: work for work in case.problem.workloads}
     watts = sum(nodes[name].idle_watts for name in used)
     return (watts + sum(works[one.workload].watts(nodes[one.node]) for one in placements)) / 1000
+
+
+def _staying(case: Case, placements: t.Sequence[Placement]) -> int:
+    """Running copies that the plan leaves where they are."""
+    planned = collections.Counter((one.workload, one.node) for one in placements)
+    running = collections.Counter((work.name, node) for work in case.problem.workloads for node in work.running_on)
+    return sum(min(copies, planned[place]) for place, copies in running.items())
 
 
 def better(one: Values, other: Values, slack: float = 1e-6) -> bool:

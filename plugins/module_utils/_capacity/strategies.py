@@ -11,11 +11,13 @@ a fixed seed, so that the same problem has the same answer.
 
 from __future__ import annotations
 
+import collections
 import math
 import random
 import time
 import typing as t
 
+from . import linear, numeric
 from .board import Board
 from .case import Case
 from .greedy import FragmentationGradient, Score, best_fit, consolidate, dot_product, fill, first_fit
@@ -98,10 +100,7 @@ def price(work: t.Any, weights: Weights) -> float:
 
 
 class CostScore:
-    """The plain linear programme of the mission: the fewest weighted resources left on a node that is used.
-
-    Without whole numbers its optimum is a copy at a time on the node whose leftover costs least, so that is the score.
-    """
+    """The fewest weighted resources left on the node that is used: how whole copies of the linear programme find it."""
 
     def __init__(self, weights: Weights) -> None:
         self.weights = weights
@@ -114,15 +113,84 @@ class CostScore:
         return left, np.full(len(nodes), -1, np.int64)
 
 
-def run(case: Case, strategy: str, weights: Weights, seconds: float) -> Board:
-    """A board that is filled by that strategy."""
+def run(case: Case, strategy: str, weights: Weights, seconds: float) -> tuple[Board, bool]:
+    """A board that is filled by that strategy, and whether it came to its end in that time."""
     ends = time.monotonic() + seconds
     if strategy in _SEARCHES:
-        return _SEARCHES[strategy](case, ends)
+        return _SEARCHES[strategy](case, ends), time.monotonic() <= ends
     board = Board(case)
     order, score = _plain(case, board, strategy, weights)
-    fill(board, order, score)
-    return board
+    if "moves" in case.problem.policy.objectives:
+        order = _stay(case, board, order)
+    if strategy == "cost_weights" and numeric.HAS_HIGHSPY:
+        order = _linear(board, order, score, weights, ends)
+    return board, fill(board, order, score, ends)
+
+
+def _linear(board: Board, order: Order, score: Score, weights: Weights, ends: float) -> Order:
+    """Place whole copies of the plain linear programme on its nodes; the rest of the order.
+
+    A copy is worth what it takes, by the weights, and more by its priority (its bid); gangs are left to the rest.
+    """
+
+    def bid(work: t.Any) -> float:
+        return (1 + max(0, work.priority)) * price(work, weights)
+
+    def whole(node: t.Any) -> float:
+        return (
+            weights.cpu * node.cpu_milli / 1000
+            + weights.memory * node.memory_mib / 1024
+            + weights.network * node.network_mbit / 1000
+            + weights.gpu * node.gpus
+        )
+
+    found = linear.parts(board, bid, whole, max(1.0, (ends - time.monotonic()) / 2))
+    if found is None:
+        return order
+    left = {(number, name): copies for number, name, copies in order}
+    queues: dict[int, list[str]] = collections.defaultdict(list)
+    for number, name, copies in reversed(order):
+        if not board.case.kinds[number].work.gang:
+            queues[number] += [name] * copies
+    # Largest first, as in the order.
+    rank = {number: place for place, (number, _name, _copies) in enumerate(reversed(order))}
+    for number, nodes, copies in sorted(found, key=lambda one: -rank.get(one[0], 0)):
+        units = [queues[number].pop() for _unused in range(min(copies, len(queues[number])))]
+        before = len(board.placements)
+        fill(board, [(number, name, times) for name, times in collections.Counter(units).items()], score, ends, nodes)
+        for one in board.placements[before:]:
+            left[number, one.workload] -= 1
+    return [(number, name, left[number, name]) for number, name, _copies in order if left[number, name]]
+
+
+def _stay(case: Case, board: Board, order: Order) -> Order:
+    """Leave running copies where they are while there is room, first come first; the rest of the order."""
+    works = {work.name: work for work in case.problem.workloads}
+    pinned = collections.Counter((one.workload, one.node) for one in case.pinned)
+    rest: Order = []
+    for number, name, copies in order:
+        placed, stays = 0, [node for node in works[name].running_on if node in board.number]
+        for node, times in (collections.Counter(stays) - collections.Counter(dict(_of(pinned, name)))).items():
+            place = np.array([board.number[node]], np.int64)
+            for _unused in range(times):
+                allowed = board.allowed(number)
+                if placed == copies or not board.fits(number, place)[0] or not (allowed is None or allowed[place[0]]):
+                    break
+                board.place(number, int(place[0]), board.slots(number, int(place[0])), name)
+                placed += 1
+        domains = {case.nodes[board.number[node]].domain(works[name].locality) for node in stays}
+        if works[name].gang and (placed < copies or len(domains) > 1):
+            for _unused in range(placed):
+                board.take_back(number)
+            placed = 0
+        if placed < copies:
+            rest.append((number, name, copies - placed))
+    return rest
+
+
+def _of(pinned: t.Mapping[tuple[str, str], int], name: str) -> t.Iterator[tuple[str, int]]:
+    """Copies of a workload by node."""
+    return ((node, copies) for (work, node), copies in pinned.items() if work == name)
 
 
 def _plain(case: Case, board: Board, strategy: str, weights: Weights) -> tuple[Order, Score]:
@@ -140,10 +208,11 @@ def _plain(case: Case, board: Board, strategy: str, weights: Weights) -> tuple[O
     return plain[strategy]()
 
 
-def _decoded(case: Case, order: t.Sequence[int]) -> tuple[Board, Values]:
+def _decoded(case: Case, order: t.Sequence[int], ends: float) -> tuple[Board, Values]:
     """The board and worth of an order of kinds."""
     board = Board(case)
-    fill(board, [(number, name, copies) for number in order for name, copies in case.kinds[number].works], best_fit)
+    units = [(number, name, copies) for number in order for name, copies in case.kinds[number].works]
+    fill(board, units, best_fit, ends)
     return board, values(case, board.placements)
 
 
@@ -155,7 +224,7 @@ def _annealing(case: Case, ends: float) -> Board:
     """Swap two kinds; a worse order is kept with a chance that falls."""
     draw = random.Random(SEED)  # noqa: S311
     order = _first_order(case)
-    board, worth = _decoded(case, order)
+    board, worth = _decoded(case, order, ends)
     best, best_worth = board, worth
     for step in range(STEPS if len(order) > 1 else 0):
         if time.monotonic() > ends:
@@ -163,7 +232,7 @@ def _annealing(case: Case, ends: float) -> Board:
         one, other = draw.sample(range(len(order)), 2)
         tried = list(order)
         tried[one], tried[other] = tried[other], tried[one]
-        board, found = _decoded(case, tried)
+        board, found = _decoded(case, tried, ends)
         if not better(worth, found) or draw.random() < 0.2 * (1 - step / STEPS):
             order, worth = tried, found
         if better(found, best_worth):
@@ -182,7 +251,7 @@ def _genetic(case: Case, ends: float) -> Board:
             if len(order) > 1:
                 one, other = draw.sample(range(len(order)), 2)
                 order[one], order[other] = order[other], order[one]
-        people.append((order, *_decoded(case, order)))
+        people.append((order, *_decoded(case, order, ends)))
     for _unused in range(STEPS - len(people) if len(base) > 1 else 0):
         if time.monotonic() > ends:
             break
@@ -193,7 +262,7 @@ def _genetic(case: Case, ends: float) -> Board:
         child = rest[:start] + middle + rest[start:]
         one, other = draw.sample(range(len(base)), 2)
         child[one], child[other] = child[other], child[one]
-        board, worth = _decoded(case, child)
+        board, worth = _decoded(case, child, ends)
         worst = 0
         for place in range(1, len(people)):
             if better(people[worst][2], people[place][2]):
@@ -211,7 +280,7 @@ def _ants(case: Case, ends: float) -> Board:
     """Each ant draws an order by the trails of good ones; trails fade."""
     draw = random.Random(SEED)  # noqa: S311
     order = _first_order(case)
-    best, best_worth = _decoded(case, order)
+    best, best_worth = _decoded(case, order, ends)
     # A trail says how early a kind goes in good orders.
     trail = {number: float(place) for place, number in enumerate(order)}
     for _unused in range(STEPS if len(order) > 1 else 0):
@@ -219,7 +288,7 @@ def _ants(case: Case, ends: float) -> Board:
             break
         spread = max(1.0, len(order) / 10)
         tried = sorted(order, key=lambda number: trail[number] + draw.gauss(0.0, spread))
-        board, worth = _decoded(case, tried)
+        board, worth = _decoded(case, tried, ends)
         if better(worth, best_worth):
             best, best_worth = board, worth
             for place, number in enumerate(tried):

@@ -144,3 +144,61 @@ def _reserve(problem: Problem, used: set[str]) -> t.Iterator[str]:
         free = sum(1 for node in nodes if node.name not in used)
         if free < min(need, len(nodes)):
             yield f"rack {nodes[0].rack or '(unknown)'}: {free} nodes like {nodes[0].name} are free, {need} are wanted"
+
+
+def unfair(problem: Problem, placements: t.Sequence[tuple[str, str, t.Sequence[int]]]) -> list[str]:
+    """Swaps that raise the least share of all projects (GPU by weight); empty where no single one does.
+
+    A plan whose least share is proven has none. Looked at are copies outside gangs that are free to go, and missing
+    copies that need no more than they do.
+    """
+    nodes = {node.name: node for node in problem.nodes}
+    works = {work.name: work for work in problem.workloads}
+    weight = {project.name: project.weight for project in problem.projects}
+    quota = {project.name: project.quota_gpu_milli for project in problem.projects}
+    copies = collections.Counter(workload for workload, _node, _gpus in placements)
+    has: dict[str, int] = collections.defaultdict(int)
+    wants: dict[str, int] = collections.defaultdict(int)
+    for work in problem.workloads:
+        has[work.project] += _gpu(work) * copies[work.name]
+        wants[work.project] += _gpu(work) * work.copies
+    share = {name: has[name] / weight.get(name, 1.0) for name in wants if wants[name] and weight.get(name, 1.0) > 0}
+    order = sorted(share, key=lambda name: share[name])
+    if len(order) < 2 or share[order[0]] == share[order[1]] or has[order[0]] >= wants[order[0]]:
+        return []
+    poor = order[0]
+    found: list[str] = []
+    for work in problem.workloads:
+        if work.project != poor or work.gang or work.after or not work.gpus or copies[work.name] >= work.copies:
+            continue
+        most = quota.get(poor)
+        if work.most_per_node or work.most_per_rack or (most is not None and has[poor] + _gpu(work) > most):
+            continue
+        for workload, name, _gpus in placements:
+            other, node = works[workload], nodes[name]
+            if other.project not in share or other.project == poor or other.gang:
+                continue
+            if other.running_on and not (other.may_move and other.preemptible):
+                continue
+            after = (has[other.project] - _gpu(other)) / weight.get(other.project, 1.0)
+            if after > share[poor] and _takes_less(work, other, node):
+                found.append(f"{work.name} of {poor} could be on {name} instead of {workload} of {other.project}")
+                break
+    return found
+
+
+def _gpu(work: Workload) -> int:
+    """Thousandths of a GPU of one copy."""
+    return work.gpus * work.gpu_share_milli
+
+
+def _takes_less(work: Workload, other: Workload, node: Node) -> bool:
+    """Whether a copy fits where the other one is, whatever else is there."""
+    needs = ("cpu_milli", "memory_mib", "network_mbit")
+    if any(getattr(work, need) > getattr(other, need) for need in needs):
+        return False
+    if work.gpus != other.gpus or work.gpu_share_milli > other.gpu_share_milli:
+        return False
+    if work.gpu_models and node.gpu_model not in work.gpu_models:
+        return False
+    return work.gpu_memory_mib <= node.gpu_memory_mib * work.gpu_share_milli / 1000

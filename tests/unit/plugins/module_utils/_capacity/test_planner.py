@@ -10,11 +10,13 @@ import pytest
 pytest.importorskip("numpy")
 pytest.importorskip("highspy")
 
-from ansible_collections.aidc.ops.plugins.module_utils._capacity import numeric
+from ansible_collections.aidc.ops.plugins.module_utils._capacity import linear, numeric
+from ansible_collections.aidc.ops.plugins.module_utils._capacity.board import Board
+from ansible_collections.aidc.ops.plugins.module_utils._capacity.case import prepare
 from ansible_collections.aidc.ops.plugins.module_utils._capacity.model import Problem, ProblemError, read_problem
 from ansible_collections.aidc.ops.plugins.module_utils._capacity.planner import Plan, make_plan
-from ansible_collections.aidc.ops.plugins.module_utils._capacity.strategies import STRATEGIES
-from ansible_collections.aidc.ops.plugins.module_utils._capacity.verify import broken_rules
+from ansible_collections.aidc.ops.plugins.module_utils._capacity.strategies import STRATEGIES, Weights, price
+from ansible_collections.aidc.ops.plugins.module_utils._capacity.verify import broken_rules, unfair
 
 
 def problem(nodes: list[dict[str, Any]], workloads: list[dict[str, Any]], **more: Any) -> Problem:
@@ -106,6 +108,35 @@ def test_quota_floor_and_weights() -> None:
     weights = [{"name": "a", "weight": 3}, {"name": "b", "weight": 1}]
     shares = plan(problem(gpu_nodes(1), works, projects=weights, **fair))
     assert sum(name.startswith("a") for name in where(shares)) == 6
+    assert unfair(shares.problem, shares.placements) == [] and shares.note == ""
+    first = plan(problem(gpu_nodes(1), works, projects=weights, **fair), "first_fit")
+    assert first.note == "a swap would be fairer: b0 of b could be on n0 instead of a0 of a"
+
+
+def test_workloads_with_a_deadline_are_counted_whole() -> None:
+    """Four copies are one workload: all of it is proven, and three of four copies are three quarters."""
+    works = [{"name": "due", "copies": 4, "gpus": 2, "deadline_hours": 5.0, "duration_hours": 2.0}]
+    policy = {"policy": {"objectives": ["deadline", "response_time", "allocation"]}}
+    done = plan(problem(gpu_nodes(1), works, **policy))
+    assert [(stage.value, stage.bound) for stage in done.stages] == [(1, 1), (0.5, 0.5), (8, 8)]
+    part = plan(problem(gpu_nodes(1, gpus=6), works, **policy))
+    assert part.stages[0].value == pytest.approx(0.75) and part.stages[0].bound == pytest.approx(0.75, abs=1e-3)
+
+
+def test_the_linear_programme_takes_what_is_worth_most() -> None:
+    """Sixteen ask for eight GPUs; the eight with cores are worth more by the weights."""
+    works = [{"name": "bare", "copies": 8, "gpus": 1}, {"name": "cores", "copies": 8, "gpus": 1, "cpu_milli": 8000}]
+    board = Board(prepare(problem(gpu_nodes(1), works)))
+    parts = linear.parts(board, lambda work: price(work, Weights()), lambda node: 0.0, 60.0)
+    assert parts is not None
+    assert [(number, nodes.tolist(), copies) for number, nodes, copies in parts] == [(1, [True], 8)]
+
+
+def test_time_that_is_over_is_said_and_what_was_found_is_returned() -> None:
+    works = [{"name": f"w{place}", "gpus": 1} for place in range(8)]
+    answer = make_plan(problem(gpu_nodes(1), works), "first_fit", seconds=0.0)
+    assert answer.placements == [] and answer.note == "time ran out, so another run may find another plan"
+    assert len(answer.refused) == 8
 
 
 def test_priority_goes_before_size() -> None:
@@ -165,6 +196,60 @@ def test_fewest_nodes_and_least_power() -> None:
     assert {one.node for one in power.placements} == {"n1"}
     cost = plan(problem(nodes, works, policy={"objectives": ["allocation", "cost"]}))
     assert len({one.node for one in cost.placements}) == 1 and cost.as_dict()["price_per_hour"] == 1
+
+
+def test_what_runs_stays_where_moves_count() -> None:
+    """Both nodes can hold the new one after a move of 2 or of 5; without moves neither can."""
+    works = [
+        {"name": "a", "gpus": 3, "running_on": ["n0"]},
+        {"name": "b", "copies": 2, "gpus": 1, "running_on": ["n0", "n1"]},
+        {"name": "c", "gpus": 5, "running_on": ["n1"]},
+        {"name": "new", "gpus": 6},
+    ]
+    few = plan(problem(gpu_nodes(2), works, policy={"objectives": ["allocation", "moves"]}))
+    assert len(few.placements) == 5 and few.refused == []
+    assert few.stages[-1].objective == "moves" and few.stages[-1].value == -2 <= few.stages[-1].bound
+    assert few.as_dict()["moves"] == 2
+    none = plan(problem(gpu_nodes(2), works, policy={"objectives": ["moves", "allocation"]}))
+    assert none.as_dict()["moves"] == 0 and reason(none, "new")
+    for strategy in ("first_fit", "consolidate"):
+        kept = plan(problem(gpu_nodes(2), works, policy={"objectives": ["allocation", "moves"]}), strategy)
+        assert kept.as_dict()["moves"] == 0 and len(kept.placements) == 4
+
+
+def test_a_gang_stays_whole_where_moves_count() -> None:
+    gang = {"name": "gang", "copies": 2, "gpus": 4, "gang": True, "locality": "rack", "running_on": ["n2", "n3"]}
+    nodes = [{**node, "rack": "ab"[place // 2]} for place, node in enumerate(gpu_nodes(4))]
+    works = [gang, {"name": "big", "copies": 2, "gpus": 8}]
+    for strategy in ("optimal", "first_fit"):
+        answer = plan(problem(nodes, works, policy={"objectives": ["allocation", "moves"]}), strategy)
+        assert where(answer) == {"gang": ["n2", "n3"], "big": ["n0", "n1"]}
+
+
+def test_the_plan_says_what_it_was_made_for_and_who_got_what() -> None:
+    nodes = [*gpu_nodes(3, rack="a"), {"name": "cpu", "in_service": False}]
+    works = [{"name": "w", "project": "p", "copies": 3, "gpus": 8}, {"name": "half", "gpus": 1, "gpu_share_milli": 500}]
+    more = {"projects": [{"name": "p", "quota_gpu_milli": 9000}, {"name": "q"}], "policy": {"reserve_per_rack": 1}}
+    told = plan(problem(nodes, works, **more)).as_dict()
+    assert told["fleet"][0] == {"name": "n0", "gpus": 8, "gpu_model": "H100", "in_service": True}
+    assert told["fleet"][3] == {"name": "cpu", "gpus": 0, "gpu_model": "", "in_service": False}
+    assert told["projects"] == [
+        {"project": "", "gpus_asked": 0.5, "gpus_allocated": 0.5, "gpus_quota": None},
+        {"project": "p", "gpus_asked": 24.0, "gpus_allocated": 8.0, "gpus_quota": 9.0},
+        {"project": "q", "gpus_asked": 0.0, "gpus_allocated": 0.0, "gpus_quota": None},
+    ]
+    assert told["reserve"] == [
+        {"rack": "", "nodes": 0, "kept_free": [], "gpus_kept_free": 0},
+        {"rack": "a", "nodes": 3, "kept_free": ["n0"], "gpus_kept_free": 8},
+    ]
+
+
+def test_few_nodes_of_a_price_are_proven() -> None:
+    """Seven of 3 GPUs, two on a node: four nodes. By GPUs alone 21 of 8 would be 2.6, so 3."""
+    works = [{"name": "w", "copies": 7, "gpus": 3}]
+    nodes = gpu_nodes(6, price_per_hour=2.5)
+    answer = plan(problem(nodes, works, policy={"objectives": ["allocation", "cost"]}))
+    assert answer.stages[-1].value == answer.stages[-1].bound == -10.0
 
 
 def test_what_waits_is_not_planned() -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import collections
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ pytest.importorskip("highspy")
 from ansible_collections.aidc.ops.plugins.module_utils._capacity.model import Problem, read_problem
 from ansible_collections.aidc.ops.plugins.module_utils._capacity.planner import make_plan
 from ansible_collections.aidc.ops.plugins.module_utils._capacity.strategies import PLAIN
-from ansible_collections.aidc.ops.plugins.module_utils._capacity.verify import broken_rules
+from ansible_collections.aidc.ops.plugins.module_utils._capacity.verify import broken_rules, unfair
 
 SLOWLY = settings(
     max_examples=40, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
@@ -81,6 +82,8 @@ def problems(draw: Any) -> Problem:
                 ["priority", "allocation"],
                 ["fairness", "allocation", "energy"],
                 ["deadline", "allocation", "fragmentation"],
+                ["allocation", "moves", "cost"],
+                ["moves", "allocation"],
             ]
         )
     )
@@ -114,6 +117,64 @@ def test_no_plan_breaks_a_rule_and_none_beats_the_bound(problem: Problem, strate
     placed = sum(one.missing for one in best.refused) + len(best.placements)
     assert placed == sum(work.copies for work in problem.workloads)
     assert all(one.reason for one in best.refused)
+
+
+@st.composite
+def shared(draw: Any) -> Problem:
+    """Projects that want more than there is."""
+    nodes = [
+        {
+            "name": f"n{number}",
+            "cpu_milli": 16000,
+            "memory_mib": 64000,
+            "gpus": draw(st.integers(1, 3)),
+            "gpu_model": "A",
+        }
+        for number in range(draw(st.integers(1, 3)))
+    ]
+    works = [
+        {
+            "name": f"{project}{number}",
+            "project": project,
+            "copies": draw(st.integers(1, 3)),
+            "cpu_milli": draw(st.sampled_from([0, 1000])),
+            "gpus": 1,
+            "gpu_share_milli": draw(st.sampled_from([1000, 500])),
+        }
+        for project in "pqr"
+        for number in range(draw(st.integers(0, 2)))
+    ]
+    projects = [{"name": name, "weight": draw(st.sampled_from([1.0, 2.0]))} for name in "pqr"]
+    policy = {"objectives": ["fairness", "allocation"]}
+    return read_problem(
+        {"schema_version": 1, "nodes": nodes, "workloads": works, "projects": projects, "policy": policy}
+    )
+
+
+@SLOWLY
+@given(problem=shared())
+def test_a_proven_least_share_cannot_be_raised_and_a_smaller_one_is_recognised(problem: Problem) -> None:
+    best = make_plan(problem, seconds=100)
+    least = best.stages[0]
+    if least.objective == "fairness" and least.bound - least.value < 1e-6:
+        assert unfair(problem, best.placements) == []
+    # Take all from one project and give it to nobody: where another has something to spare for it, that is seen.
+    works = {work.name: work for work in problem.workloads}
+    has: collections.Counter[str] = collections.Counter()
+    for one in best.placements:
+        has[works[one.workload].project] += works[one.workload].gpu_milli
+    for name in "pqr":
+        kept = [one for one in best.placements if works[one.workload].project != name]
+        mine = [works[one.workload] for one in best.placements if works[one.workload].project == name]
+        spare = [
+            works[one.workload] for one in kept if has[works[one.workload].project] > works[one.workload].gpu_milli
+        ]
+        if any(
+            less.cpu_milli <= more.cpu_milli and less.gpu_share_milli <= more.gpu_share_milli
+            for less in mine
+            for more in spare
+        ) and all(has[other.project] for other in problem.workloads):
+            assert unfair(problem, kept)
 
 
 @SLOWLY

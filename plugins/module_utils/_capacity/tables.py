@@ -1,0 +1,61 @@
+# What a plan says beside its placements: the fleet it was made for, what projects got, and what is kept free.
+# Copyright (c) 2026 aidc.ops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Plain rows, so that a plan can be compared with a fleet, shown on a page, and read by a person."""
+
+from __future__ import annotations
+
+import collections
+import typing as t
+
+if t.TYPE_CHECKING:
+    from .case import Placement
+    from .model import Problem
+
+Row = t.Dict[str, t.Any]
+
+
+def fleet(problem: Problem) -> list[Row]:
+    """The nodes that the plan was made for."""
+    return [
+        {"name": node.name, "gpus": node.gpus, "gpu_model": node.gpu_model, "in_service": node.in_service}
+        for node in problem.nodes
+    ]
+
+
+def projects(problem: Problem, placements: t.Sequence[Placement]) -> list[Row]:
+    """GPUs that each project asks for, gets, and may have at most (null: no quota), by name."""
+    works = {work.name: work for work in problem.workloads}
+    asked: dict[str, int] = collections.defaultdict(int)
+    allocated: dict[str, int] = collections.defaultdict(int)
+    for work in problem.workloads:
+        asked[work.project] += work.gpu_milli * work.copies
+    for one in placements:
+        allocated[works[one.workload].project] += works[one.workload].gpu_milli
+    quota = {project.name: project.quota_gpu_milli for project in problem.projects}
+    rows: list[Row] = []
+    for name in sorted({*asked, *quota}):
+        most = quota.get(name)
+        rows.append(
+            {
+                "project": name,
+                "gpus_asked": asked[name] / 1000,
+                "gpus_allocated": allocated[name] / 1000,
+                "gpus_quota": None if most is None else most / 1000,
+            }
+        )
+    return rows
+
+
+def reserve(problem: Problem) -> list[Row]:
+    """For each rack its nodes in service, and the nodes and GPUs that are kept free for failures."""
+    kept = problem.reserved()
+    racks: dict[str, Row] = {}
+    for node in problem.nodes:
+        row = racks.setdefault(node.rack, {"rack": node.rack, "nodes": 0, "kept_free": [], "gpus_kept_free": 0})
+        row["nodes"] += int(node.in_service)
+        if node.name in kept:
+            row["kept_free"].append(node.name)
+            row["gpus_kept_free"] += node.gpus
+    return [{**racks[rack], "kept_free": sorted(racks[rack]["kept_free"])} for rack in sorted(racks)]
