@@ -57,6 +57,14 @@ class StoragePlanError(AidcOpsError):
     """Replicas cannot be placed as asked; names the dataset or the node."""
 
 
+class EnergyError(AidcOpsError):
+    """A power limit cannot be chosen from what was given; names the GPU model, the workload class or the value."""
+
+
+class GpuConfigError(AidcOpsError):
+    """A GPU cannot be set up as asked, or did not take it; names the GPU and the setting."""
+
+
 class EngineError(AidcOpsError):
     """The scheduler could not be asked, or refused what was asked of it."""
 

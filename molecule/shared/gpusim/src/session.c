@@ -202,6 +202,7 @@ NVML_API const char *nvmlErrorString(nvmlReturn_t result)
         {19, "In use by another client"},
         {20, "Insufficient Memory"},
         {21, "No data"},
+        {23, "Insufficient Resources"},
         {25, "Argument version mismatch"},
         {26, "Deprecated"},
         {27, "Not Ready"},

@@ -103,12 +103,13 @@ NVML_API nvmlReturn_t nvmlDeviceSetMigMode(nvmlDevice_t device, unsigned int mod
     unsigned int held = 0;
     ENTER_DEVICE(device, mode < 2 && activation != NULL);
     /* Without MIG mode there are no MIG devices. */
-    state_change_t changes[] = {{"mig_mode_pending", mode}, {"mig_mode_current", mode}, {"mig_devices", 0}};
+    state_change_t changes[] = {
+        {"mig_mode_pending", mode}, {"mig_mode_current", mode}, {"mig_devices", 0}, {"mig_instances", 0}};
     result = supported("mig_mode_current", slot);
     if (result == NVML_SUCCESS)
         result = processes_of(slot, list, &held);
     if (result == NVML_SUCCESS)
-        result = change(slot, changes, held > 0 ? 1 : mode == 0 ? 3 : 2);
+        result = change(slot, changes, held > 0 ? 1 : mode == 0 ? 4 : 2);
     if (result == NVML_SUCCESS)
         *activation = held > 0 ? NVML_ERROR_IN_USE : NVML_SUCCESS;
     return session_leave(result);

@@ -233,7 +233,7 @@ unsigned long long state_number_or(const char *key, int slot, unsigned long long
 }
 
 /* Copy every line of the file but those that are replaced, then the new ones and the end mark. */
-static void write_changed(FILE *in, FILE *out, int slot, const state_change_t *changes, size_t count)
+static void write_changed(FILE *in, FILE *out, int slot, const state_text_change_t *changes, size_t count)
 {
     char line[STATE_MAX_LINE + 2], key[STATE_MAX_KEY + 16];
     while (fgets(line, sizeof line, in) != NULL) {
@@ -247,9 +247,9 @@ static void write_changed(FILE *in, FILE *out, int slot, const state_change_t *c
     }
     for (size_t i = 0; i < count; i++) {
         if (slot < 0)
-            fprintf(out, "%s=%llu\n", changes[i].key, changes[i].value);
+            fprintf(out, "%s=%s\n", changes[i].key, changes[i].text);
         else
-            fprintf(out, "%s.%d=%llu\n", changes[i].key, slot, changes[i].value);
+            fprintf(out, "%s.%d=%s\n", changes[i].key, slot, changes[i].text);
     }
     fputs("end=1\n", out);
 }
@@ -260,7 +260,7 @@ static nvmlReturn_t error_of_errno(void)
 }
 
 /* Write the changed file beside the state and put it in its place in one step. */
-static nvmlReturn_t replace(int slot, const state_change_t *changes, size_t count)
+static nvmlReturn_t replace(int slot, const state_text_change_t *changes, size_t count)
 {
     char temporary[PATH_MAX];
     nvmlReturn_t result = NVML_ERROR_UNKNOWN;
@@ -287,7 +287,7 @@ static nvmlReturn_t replace(int slot, const state_change_t *changes, size_t coun
     return result;
 }
 
-nvmlReturn_t state_change(int slot, const state_change_t *changes, size_t count)
+nvmlReturn_t state_change_texts(int slot, const state_text_change_t *changes, size_t count)
 {
     char lock[PATH_MAX];
     if ((size_t)snprintf(lock, sizeof lock, "%s.lock", state_path()) >= sizeof lock)
@@ -306,4 +306,17 @@ nvmlReturn_t state_change(int slot, const state_change_t *changes, size_t count)
     }
     close(descriptor);
     return result;
+}
+
+nvmlReturn_t state_change(int slot, const state_change_t *changes, size_t count)
+{
+    char numbers[STATE_MAX_CHANGES][24];
+    state_text_change_t texts[STATE_MAX_CHANGES];
+    if (count > STATE_MAX_CHANGES)
+        return NVML_ERROR_UNKNOWN;
+    for (size_t i = 0; i < count; i++) {
+        snprintf(numbers[i], sizeof numbers[i], "%llu", changes[i].value);
+        texts[i] = (state_text_change_t){changes[i].key, numbers[i]};
+    }
+    return state_change_texts(slot, texts, count);
 }

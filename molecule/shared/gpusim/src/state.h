@@ -24,6 +24,13 @@ typedef struct {
     unsigned long long value;
 } state_change_t;
 
+typedef struct {
+    const char *key;
+    const char *text;
+} state_text_change_t;
+
+enum { STATE_MAX_CHANGES = 8 };
+
 /* Path of the state file (environment variable GPUSIM_STATE, else the fixed path). */
 const char *state_path(void);
 
@@ -47,5 +54,8 @@ unsigned long long state_number_or(const char *key, int slot, unsigned long long
 
 /* Set numbers of one slot in one atomic rewrite. NO_PERMISSION when the file may not be replaced. */
 nvmlReturn_t state_change(int slot, const state_change_t *changes, size_t count);
+
+/* The same with texts. At most STATE_MAX_CHANGES of them, each at most STATE_MAX_LINE with its key. */
+nvmlReturn_t state_change_texts(int slot, const state_text_change_t *changes, size_t count);
 
 #endif

@@ -4,7 +4,12 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from types import SimpleNamespace
+
+# What was set: every child process of a module begins anew. One file for each GPU, as there is one child for each.
+_SETTINGS = Path(__file__).parent
 
 
 class NVMLError(Exception):
@@ -51,3 +56,48 @@ def nvmlDeviceGetName(handle):
 
 def nvmlDeviceGetComputeRunningProcesses(handle):
     return [SimpleNamespace(pid=4242)] if handle == 2 else []
+
+
+def nvmlDeviceGetUUID(handle):
+    return f"GPU-{handle}"
+
+
+def nvmlDeviceGetHandleByUUID(uuid):
+    return int(uuid[4:])
+
+
+def _setting(handle, name, value=None):
+    path = _SETTINGS / f"settings-{handle}.json"
+    settings = json.loads(path.read_text()) if path.exists() else {}
+    if value is not None:
+        settings[name] = value
+        path.write_text(json.dumps(settings))
+    return settings.get(name)
+
+
+def nvmlDeviceGetPersistenceMode(handle):
+    return _setting(handle, "persistence") or 0
+
+
+def nvmlDeviceSetPersistenceMode(handle, mode):
+    _setting(handle, "persistence", mode)
+
+
+def nvmlDeviceGetPowerManagementLimitConstraints(handle):
+    return 200000, 700000
+
+
+def nvmlDeviceGetPowerManagementLimit(handle):
+    return _setting(handle, "power") or 700000
+
+
+def nvmlDeviceSetPowerManagementLimit(handle, milliwatts):
+    _setting(handle, "power", milliwatts)
+
+
+def nvmlDeviceGetGraphicsRunningProcesses(handle):
+    return []
+
+
+def nvmlDeviceGetMigMode(handle):
+    return 0, 0
