@@ -57,6 +57,14 @@ class StoragePlanError(AidcOpsError):
     """Replicas cannot be placed as asked; names the dataset or the node."""
 
 
+class ResizeError(AidcOpsError):
+    """A workload cannot be resized as asked; names the workload, the container or the option."""
+
+
+class AutoscaleError(AidcOpsError):
+    """The limits of an inference service make no sense; names the service and the option."""
+
+
 class EngineError(AidcOpsError):
     """The scheduler could not be asked, or refused what was asked of it."""
 
