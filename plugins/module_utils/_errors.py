@@ -63,6 +63,12 @@ class EnergyError(AidcOpsError):
 
 class GpuConfigError(AidcOpsError):
     """A GPU cannot be set up as asked, or did not take it; names the GPU and the setting."""
+class ResizeError(AidcOpsError):
+    """A workload cannot be resized as asked; names the workload, the container or the option."""
+
+
+class AutoscaleError(AidcOpsError):
+    """The limits of an inference service make no sense; names the service and the option."""
 
 
 class EngineError(AidcOpsError):

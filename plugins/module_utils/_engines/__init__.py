@@ -164,3 +164,12 @@ def open_engines(settings: SiteOptions, dry_run: bool = False) -> Engine:
     others = {name: open_engine(options, dry_run) for name, options in settings.engines.items()}
     chosen = {name: node.engine for name, node in settings.nodes.items() if node.engine is not None}
     return CompositeEngine(default, others, chosen)
+
+
+def open_addressed(settings: SiteOptions, workload: str, dry_run: bool = False) -> tuple[Engine, str]:
+    """The engine that a workload belongs to, and the workload's name there, without that of the engine."""
+    from ansible_collections.aidc.ops.plugins.module_utils._engines.composite import DEFAULT, address
+
+    engines = {DEFAULT: settings.engine, **settings.engines}
+    name, rest = address(workload, engines)
+    return open_engine(engines[name], dry_run), rest

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -118,12 +118,7 @@ class CompositeEngine:
         return self._chosen.get(node, DEFAULT)
 
     def _addressed(self, text: str) -> tuple[Engine, str]:
-        name, colon, rest = text.partition(":")
-        if not colon:
-            return self._engines[DEFAULT], text
-        if name not in self._engines:
-            known = ", ".join(sorted(self._engines))
-            raise EngineError(f"{text!r:.120} begins with no engine that there is; known: {known}.")
+        name, rest = address(text, self._engines)
         return self._engines[name], rest
 
     def _each(self, names: Sequence[str], call: Callable[[Engine, list[str]], _Answer]) -> dict[str, _Answer]:
@@ -157,6 +152,17 @@ class CompositeEngine:
     def _full_id(self, name: str, job: JobId) -> JobId:
         """Two clusters count their jobs from 1; what is not the default's gets the name of its engine."""
         return job if name == DEFAULT else f"{name}:{job}"
+
+
+def address(text: str, names: Collection[str]) -> tuple[str, str]:
+    """The engine of a job or workload, and its name there; that of the default has no engine and colon in front."""
+    name, colon, rest = text.partition(":")
+    if not colon:
+        return DEFAULT, text
+    if name not in names:
+        known = ", ".join(sorted(names))
+        raise EngineError(f"{text!r:.120} begins with no engine that there is; known: {known}.")
+    return name, rest
 
 
 def _joined(failures: Mapping[str, EngineError]) -> str:

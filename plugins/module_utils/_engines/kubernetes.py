@@ -176,23 +176,44 @@ class KubernetesEngine:
         if by < 1:
             raise EngineError(f"A workload grows by at least 1, not by {by}.")
         form, key = _GROWING[match["kind"]]
-        path = form.format(space=match["space"], name=match["name"])
-        wanted: int | None = None
-        for _try in range(_TRIES):
-            thing = self._api.get(path)
+        wanted = 0
+
+        def grow(thing: dict[str, Any]) -> dict[str, Any] | None:
             # A new number of somebody else (an autoscaler, the first try of this call) is a new start.
+            nonlocal wanted
             now = _count(thing, key, workload)
             wanted = max(now, min(now + by, limit))
-            if wanted == now or self._dry_run:
-                return wanted
-            body = {"metadata": {"resourceVersion": kube.version(thing)}, "spec": {key: wanted}}
+            if wanted == now:
+                return None
+            return {"metadata": {"resourceVersion": kube.version(thing)}, "spec": {key: wanted}}
+
+        self.change(form.format(space=match["space"], name=match["name"]), grow, workload)
+        return wanted
+
+    @property
+    def api(self) -> Api:
+        """The API server, for what is only read."""
+        return self._api
+
+    def change(self, path: str, decide: Callable[[dict[str, Any]], dict[str, Any] | None], what: str) -> bool:
+        """Read an object and patch it as ``decide`` says (None: nothing to do); whether there was something to do.
+
+        The patch has to name the version that was decided about, so that after each change of somebody else everything
+        is looked at again. ``what`` is the object in messages.
+        """
+        for _try in range(_TRIES):
+            body = decide(self._api.get(path))
+            if body is None:
+                return False
+            if self._dry_run:
+                return True
             try:
                 self._api.patch(path, body)
-                return wanted
+                return True
             except ApiRefused as error:
                 if error.status != _CONFLICT:
                     raise
-        raise EngineError(f"{workload} was changed by others each time it was to grow to {wanted}.")
+        raise EngineError(f"{what} was changed by others {_TRIES} times in a row while it was to be changed.")
 
     def _node(self, name: str) -> dict[str, Any]:
         unknown = f"Kubernetes does not know {name:.253}. Is the node in the cluster, under this name?"

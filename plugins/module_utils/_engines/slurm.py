@@ -208,11 +208,19 @@ class SlurmEngine:
             )
         if by < 1:
             raise EngineError(f"A workload grows by at least 1, not by {by}.")
-        now = _throttle(self._run(self._scontrol, "--oneliner", "show", "job", workload), workload)
+        now = _throttle(self.show("job", workload), workload)
         wanted = max(now, min(now + by, limit))
         if wanted > now:
-            self._change("update", f"JobId={workload}", f"ArrayTaskThrottle={wanted}")
+            self.update(f"JobId={workload}", f"ArrayTaskThrottle={wanted}")
         return wanted
+
+    def show(self, kind: str, name: str) -> str:
+        """What scontrol says about a job or partition, one line for each record. EngineError if there is none."""
+        return self._run(self._scontrol, "--oneliner", "show", kind, name)
+
+    def update(self, *words: str) -> None:
+        """Change a job or partition; the first word says which."""
+        self._change("update", *words)
 
     def _known(self, names: Sequence[str]) -> dict[str, EngineNode]:
         """The named nodes without their jobs; EngineError if there is one that Slurm does not know."""
