@@ -42,23 +42,38 @@ class Frame(t.NamedTuple):
 
 def curves(series: Sequence[Points], frame: Frame, marks: Sequence[float], unit: str, about: str) -> str:
     """Curves over time with lines at *marks*; the first series has the class s0, the next s1, and so on."""
-    picture = _picture("plot", about)
-    for mark in marks:
-        place = _percent(frame.y(mark))
-        ElementTree.SubElement(picture, "line", {"class": "grid", "x1": "0", "x2": "100%", "y1": place, "y2": place})
-    for moment, _text in units.time_marks(frame.start, frame.end):
-        place = _percent(frame.x(moment))
-        ElementTree.SubElement(picture, "line", {"class": "tick", "x1": place, "x2": place, "y1": "0", "y2": "100%"})
+    picture = _grid(frame, marks, about)
     inner = _stretched(picture)
     for number, points in enumerate(series):
         if len(series) == 1:
             ElementTree.SubElement(inner, "path", {"class": "area", "d": _path(points, frame, area=True)})
         shape = {"class": f"curve s{number}", "d": _path(points, frame), "vector-effect": "non-scaling-stroke"}
         ElementTree.SubElement(inner, "path", shape)
-    # Above the curves, and above its line: a margin for them would be too wide on a phone.
-    for mark in marks[:-1]:
-        text = ElementTree.SubElement(picture, "text", {"x": "0", "y": _percent(frame.y(mark)), "dy": "-4"})
-        text.text = units.joined(mark, unit)
+    _label(picture, frame, marks, unit)
+    return _written(picture)
+
+
+def bands(
+    pairs: Sequence[tuple[Points, Points]],
+    middle: Points,
+    limit: float | None,
+    frame: Frame,
+    marks: Sequence[float],
+    unit: str,
+    about: str,
+) -> str:
+    """A curve over its bands, each *(lower, upper)* at the same times without gaps, and a line where *limit* is."""
+    picture = _grid(frame, marks, about)
+    inner = _stretched(picture)
+    for lower, upper in pairs:
+        around = [_place(moment, value, frame) for moment, value in [*upper, *reversed(lower)] if value is not None]
+        ElementTree.SubElement(inner, "path", {"class": "band", "d": f"M{'L'.join(around)}Z"})
+    shape = {"class": "curve s0", "d": _path(middle, frame), "vector-effect": "non-scaling-stroke"}
+    ElementTree.SubElement(inner, "path", shape)
+    if limit is not None:
+        place = _percent(frame.y(limit))
+        ElementTree.SubElement(picture, "line", {"class": "limit", "x1": "0", "x2": "100%", "y1": place, "y2": place})
+    _label(picture, frame, marks, unit)
     return _written(picture)
 
 
@@ -104,11 +119,35 @@ def key(number: int) -> str:
     return _written(picture)
 
 
+def _grid(frame: Frame, marks: Sequence[float], about: str) -> ElementTree.Element:
+    """A picture with lines at *marks* and at the times of the axis."""
+    picture = _picture("plot", about)
+    for mark in marks:
+        place = _percent(frame.y(mark))
+        ElementTree.SubElement(picture, "line", {"class": "grid", "x1": "0", "x2": "100%", "y1": place, "y2": place})
+    for moment, _text in units.time_marks(frame.start, frame.end):
+        place = _percent(frame.x(moment))
+        ElementTree.SubElement(picture, "line", {"class": "tick", "x1": place, "x2": place, "y1": "0", "y2": "100%"})
+    return picture
+
+
+def _label(picture: ElementTree.Element, frame: Frame, marks: Sequence[float], unit: str) -> None:
+    """What the lines at *marks* stand for."""
+    # Above the curves, and above its line: a margin for them would be too wide on a phone.
+    for mark in marks[:-1]:
+        text = ElementTree.SubElement(picture, "text", {"x": "0", "y": _percent(frame.y(mark)), "dy": "-4"})
+        text.text = units.joined(mark, unit)
+
+
+def _place(moment: float, value: float, frame: Frame) -> str:
+    return f"{_WIDE * frame.x(moment):.1f},{_HIGH * frame.y(value):.1f}"
+
+
 def _path(points: Points, frame: Frame, area: bool = False) -> str:
     """The parts of a curve between its gaps; with *area* each is closed along the bottom."""
     drawn = []
     for part in _parts(points, frame.step):
-        places = [f"{_WIDE * frame.x(moment):.1f},{_HIGH * frame.y(value):.1f}" for moment, value in part]
+        places = [_place(moment, value, frame) for moment, value in part]
         if area:
             first, last = (f"{_WIDE * frame.x(part[place][0]):.1f},{_HIGH:.0f}" for place in (0, -1))
             drawn.append(f"M{first}L{' '.join(places)} {last}Z")

@@ -67,3 +67,23 @@ def test_bars_stay_within_their_rail_and_show_their_limit() -> None:
 def test_nothing_is_fetched_and_nothing_runs() -> None:
     drawn = charts.time_axis(FRAME) + charts.key(3) + charts.filled_bar(0.1) + charts.spark([(0.0, 1.0)], FRAME, "x")
     assert not re.search(r"href|url\(|<style|<script|\bon\w+=", drawn)
+
+
+def test_bands_lie_behind_the_curve_and_the_limit_is_a_line() -> None:
+    frame = charts.Frame(0, 100, 50, 0, 10)
+    low, middle, high = ([(0.0, value), (50.0, value), (100.0, value)] for value in (2.0, 5.0, 8.0))
+    drawn = ElementTree.fromstring(charts.bands([(low, high)], middle, 9.0, frame, [0, 10], "", HOSTILE))
+    assert drawn.get("aria-label") == HOSTILE
+    band, curve = drawn.findall("svg/path")
+    assert (band.get("class"), band.get("d")) == (
+        "band",
+        "M0.0,200.0L500.0,200.0L1000.0,200.0L1000.0,800.0L500.0,800.0L0.0,800.0Z",
+    )
+    assert curve.get("d") == "M0.0,500.0L500.0,500.0 1000.0,500.0"
+    (limit,) = (line for line in drawn.findall("line") if line.get("class") == "limit")
+    assert limit.get("y1") == limit.get("y2") == "10.00%"
+    assert not [
+        line
+        for line in ElementTree.fromstring(charts.bands([], middle, None, frame, [0, 10], "", "")).iter()
+        if line.get("class") == "limit"
+    ]
