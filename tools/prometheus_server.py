@@ -84,6 +84,8 @@ class PrometheusServer:
         self._scheme = scheme
         self._process: subprocess.Popen[bytes] | None = None
         self.port = _free_port()
+        # Another build of the server than the one of program(), for a test of two.
+        self.binary: Path | None = None
 
     @property
     def url(self) -> str:
@@ -103,7 +105,7 @@ class PrometheusServer:
     def start(self, seconds: float = 60) -> PrometheusServer:
         """Start it and wait until it answers queries."""
         line = [
-            str(program("prometheus")),
+            str(self.binary or program("prometheus")),
             f"--config.file={self.config}",
             f"--storage.{'agent' if '--enable-feature=agent' in self._flags else 'tsdb'}.path={self.data}",
             f"--web.listen-address=127.0.0.1:{self.port}",

@@ -3,9 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -89,7 +91,8 @@ class Authority:
 class Rsyslogd:
     """One instance with a configuration of the role."""
 
-    def __init__(self, packages: Path, folder: Path, name: str, text: str) -> None:
+    def __init__(self, packages: Path, folder: Path, name: str, text: str, stop: str) -> None:
+        self._stop = stop
         self._program = packages / "usr" / "sbin" / "rsyslogd"
         self._modules = next(packages.glob("usr/lib/*/rsyslog"))
         self._environment = {**os.environ, "LD_LIBRARY_PATH": library_path(packages)}
@@ -113,11 +116,28 @@ class Rsyslogd:
                 self.command("-n", "-i", "NONE"), env=self._environment, stdout=log, stderr=log, start_new_session=True
             )
 
-    def stop(self, how: int = signal.SIGTERM) -> None:
+    def stop(self) -> None:
+        """As systemd does it: what the unit says, then the kill for what is left."""
         if self._process is not None:
-            self._process.send_signal(how)
+            stopping = subprocess.Popen(["/bin/sh", "-c", self._stop.replace("${MAINPID}", str(self._process.pid))])
+            # Our child stays known to the system until it is asked for, and the unit's command would wait for it.
+            while self._process.poll() is None and stopping.poll() is None:
+                time.sleep(0.02)
+            stopping.kill()
+            stopping.wait(10)
+            self.kill()
+
+    def kill(self) -> None:
+        """What a crash of the machine does, but for what its disk had not yet written."""
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait(60)
             self._process = None
+
+    def ended(self) -> bool:
+        """Whether it was stopped."""
+        return self._process is None
 
     def children(self, program: str) -> list[int]:
         """The processes of its helper program."""
@@ -195,7 +215,9 @@ class Pipeline:
         text = self.render(f"{function}.conf.j2", **variables).replace(
             'impstats" interval="30"', 'impstats" interval="1"'
         )
-        return Rsyslogd(self.packages, self.folder, name or function, text)
+        unit = self.render(f"aidc-ops-log-{function}.service.j2")
+        stop = next(line for line in unit.splitlines() if line.startswith("ExecStop="))
+        return Rsyslogd(self.packages, self.folder, name or function, text, shlex.split(stop)[-1])
 
     def run(self, program: str, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
         return subprocess.run(

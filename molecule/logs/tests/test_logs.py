@@ -71,6 +71,11 @@ def test_lines_wait_while_the_collector_is_down(node: Any, collector: Any) -> No
         node.check_output("for i in $(seq 200); do echo %s waits $i; done | logger -t test", mark)
         time.sleep(2)
         assert found(collector, mark) == []
+        # Killed in the end, since it cannot deliver; that is no failure.
+        node.check_output(f"systemctl restart {SENDER}")
+        node.check_output(f"systemctl stop {SENDER}")
+        assert node.check_output(f"systemctl show --property Result --value {SENDER}") == "success"
+        node.check_output(f"systemctl start {SENDER}")
     finally:
         collector.check_output(f"systemctl start {COLLECTOR}")
     wait_for(

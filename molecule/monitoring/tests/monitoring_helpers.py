@@ -52,6 +52,12 @@ def active_alerts(name: str) -> list[dict[str, Any]]:
     return [alert for alert in found if alert["labels"]["alertname"] == name and alert["status"]["state"] == "active"]
 
 
+def alertmanager(host: Any, path: str, *options: str) -> Any:
+    """What the Alertmanager of a node answers, asked from the node of Prometheus."""
+    address = {MON.backend.name: "127.0.0.1", GPU1.backend.name: "gpu1"}[host.backend.name]
+    return json.loads(curl(MON, f"https://{address}:9093/api/v2/{path}", *options) or "null")
+
+
 def metrics(host: Any, address: str) -> list[Any]:
     """All samples that an exporter serves."""
     text = curl(host, f"https://{address}/metrics", seconds=15)

@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,18 @@ import pytest
 import yaml
 
 sys.path.insert(0, str(Path(__file__).parent))
-from monitoring_helpers import GPU1, MON, active_alerts, assert_refused, curl, metrics, prometheus, query, run
+from monitoring_helpers import (
+    GPU1,
+    MON,
+    active_alerts,
+    alertmanager,
+    assert_refused,
+    curl,
+    metrics,
+    prometheus,
+    query,
+    run,
+)
 from waiting import wait_for
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -69,6 +82,7 @@ def test_the_servers_listen_locally_only(host: Any, port: int) -> None:
 ENDPOINTS = [
     (MON, "127.0.0.1:9090"),
     (MON, "127.0.0.1:9093"),
+    (MON, "gpu1:9093"),
     (GPU1, "mon:9100"),
     (GPU1, "mon:9400"),
     (MON, "gpu1:9100"),
@@ -104,8 +118,56 @@ def test_a_key_is_readable_by_its_program_only() -> None:
     assert (key.user, key.group, key.mode) == ("aidc-gpu-exporter", "root", 0o440)
 
 
-def test_alertmanager_opens_no_cluster_port() -> None:
-    assert run(MON, "ss -Hltnu 'sport = :9094'") == ""
+@pytest.mark.parametrize("host", [MON, GPU1])
+def test_alertmanager_talks_to_the_other_at_the_address_of_its_node(host: Any) -> None:
+    address = run(host, "hostname -I").split()[0]
+    listening = [line.split() for line in run(host, "ss -Hltnu 'sport = :9094'").splitlines()]
+    # With TLS all of it is TCP.
+    assert [(words[0], words[4]) for words in listening] == [("tcp", f"{address}:9094")]
+
+
+def test_the_alertmanagers_are_one_cluster() -> None:
+    def views() -> list[tuple[str, list[str]]]:
+        clusters = [alertmanager(host, "status")["cluster"] for host in (MON, GPU1)]
+        return [(one["status"], sorted(peer["name"] for peer in one.get("peers", []))) for one in clusters]
+
+    wait_for(lambda: [(status, len(peers)) for status, peers in views()] == [("ready", 2)] * 2, 90, "two in each view")
+    assert views()[0] == views()[1]
+
+
+def test_both_alertmanagers_have_the_alerts() -> None:
+    def has_watchdog(host: Any) -> bool:
+        return any(alert["labels"]["alertname"] == "Watchdog" for alert in alertmanager(host, "alerts?active=true"))
+
+    wait_for(lambda: has_watchdog(MON) and has_watchdog(GPU1), 90, "Watchdog in both")
+
+
+def test_a_silence_made_at_one_holds_at_the_other() -> None:
+    now = datetime.now(UTC)
+    silence = {
+        "matchers": [{"name": "alertname", "value": "Watchdog", "isRegex": False, "isEqual": True}],
+        "startsAt": now.isoformat(),
+        "endsAt": (now + timedelta(minutes=10)).isoformat(),
+        "createdBy": "test",
+        "comment": "maintenance",
+    }
+    made = alertmanager(GPU1, "silences", "--json", json.dumps(silence))["silenceID"]
+
+    def state() -> str:
+        return str(next((one["status"]["state"] for one in alertmanager(MON, "silences") if one["id"] == made), ""))
+
+    try:
+        wait_for(lambda: state() == "active", 30, "the silence at the other")
+        wait_for(lambda: not active_alerts("Watchdog"), 30, "the alert silenced at the other")
+    finally:
+        alertmanager(GPU1, f"silence/{made}", "--request", "DELETE")
+    wait_for(lambda: state() == "expired", 30, "the end of the silence at the other")
+    wait_for(lambda: active_alerts("Watchdog"), 30, "the alert again")
+
+
+def test_who_has_no_certificate_does_not_get_into_the_cluster() -> None:
+    address = run(MON, "hostname -I").split()[0]
+    assert_refused(GPU1, f"--insecure https://{address}:9094/")
 
 
 @pytest.mark.parametrize(
@@ -116,7 +178,7 @@ def test_services_of_the_monitoring_node_run_and_come_back(unit: str) -> None:
     assert MON.service(unit).is_enabled
 
 
-@pytest.mark.parametrize("unit", ["prometheus-node-exporter", "aidc-gpu-exporter"])
+@pytest.mark.parametrize("unit", ["prometheus-node-exporter", "prometheus-alertmanager", "aidc-gpu-exporter"])
 def test_services_of_the_gpu_node_run_and_come_back(unit: str) -> None:
     assert GPU1.service(unit).is_running
     assert GPU1.service(unit).is_enabled

@@ -36,6 +36,7 @@ CREATE TABLE IF NOT EXISTS log_lines (
     line text NOT NULL
 ) PARTITION BY RANGE (stored);
 COMMENT ON TABLE log_lines IS 'Log lines of all nodes, masked; a partition for each day (UTC) of storing';
+ALTER TABLE log_lines ADD COLUMN IF NOT EXISTS id uuid;
 CREATE INDEX IF NOT EXISTS log_lines_time ON log_lines (time);
 CREATE INDEX IF NOT EXISTS log_lines_node ON log_lines (node, time);
 CREATE INDEX IF NOT EXISTS log_lines_text ON log_lines USING gin (line gin_trgm_ops);
@@ -43,11 +44,13 @@ CREATE OR REPLACE FUNCTION log_lines_make_day(day date) RETURNS void LANGUAGE pl
 DECLARE
     name text := 'log_lines_' || to_char(day, 'YYYYMMDD');
 BEGIN
-    IF to_regclass(quote_ident(name)) IS NULL THEN
+    IF to_regclass(quote_ident(name)) IS NULL OR to_regclass(quote_ident(name || '_id')) IS NULL THEN
         -- Two that find it missing at the same moment take turns.
         PERFORM pg_advisory_xact_lock(hashtext('log_lines_make_day'));
         EXECUTE format('CREATE TABLE IF NOT EXISTS %I PARTITION OF log_lines FOR VALUES FROM (%L) TO (%L)',
                        name, day::text || ' 00:00:00+00', (day + 1)::text || ' 00:00:00+00');
+        -- For lines that come twice. An index of the whole table would have to hold the time of storing as well.
+        EXECUTE format('CREATE UNIQUE INDEX IF NOT EXISTS %I ON %I (id)', name || '_id', name);
     END IF;
 END $body$;
 """
@@ -55,7 +58,8 @@ COMPLETE = """
 SELECT (SELECT count(*) FROM pg_extension WHERE extname = 'pg_trgm')
      + (SELECT count(*) FROM pg_class
         WHERE relname IN ('log_lines_time', 'log_lines_node', 'log_lines_text') AND relkind = 'I')
-     + (SELECT count(*) FROM pg_proc WHERE proname = 'log_lines_make_day') = 5
+     + (SELECT count(*) FROM pg_proc WHERE proname = 'log_lines_make_day')
+     + (SELECT count(*) FROM pg_attribute WHERE attrelid = to_regclass('log_lines') AND attname = 'id') = 6
 """
 
 

@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """usage: log_store.py DSN
 
-rsyslog writes BEGIN, one JSON object a line ({"sender": address, "message": text}), COMMIT; a line is answered with
-DEFER_COMMIT, and COMMIT with OK when the database has it. Any other answer lets rsyslog keep the whole batch and
-try it again, so nothing is lost while the database is away, and nothing is stored in part. What a node sends is data:
-it becomes rows of one COPY, never part of a statement, and no content can make a row that the database refuses.
+Each line of a batch is one JSON object, {"sender": address, "message": text}. A batch is done with when the database
+has it, so nothing is lost while that is away, and nothing is stored in part. A batch that comes again, because the
+answer to it was lost, is known by the ids of its lines and not stored twice on one day. What a node sends is data: it
+becomes rows of one COPY, never part of a statement, and no content can make a row that the database refuses.
 """
 
 from __future__ import annotations
@@ -16,14 +16,18 @@ import io
 import json
 import re
 import sys
-from typing import Any, BinaryIO, TextIO
+from typing import Any
 
-BEGIN, COMMIT = b"BEGIN", b"COMMIT"
+import log_batches
+
 UTC = datetime.timezone.utc
-COLUMNS = ("stored", "time", "node", "sender", "severity", "facility", "program", "pid", "line")
+COLUMNS = ("stored", "time", "node", "sender", "severity", "facility", "program", "pid", "line", "id")
 LIMITS = {"node": 255, "sender": 64, "facility": 32, "program": 255, "pid": 32, "line": 60000}
 # A clock that is ahead by more is wrong, and its lines would be looked for in days to come.
 AHEAD = datetime.timedelta(hours=1)
+ID = re.compile(r"[0-9A-Fa-f]{32}\Z")
+# How COPY writes that a value is missing.
+NONE = "\\N"
 UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 SEVERITIES = {str(number): number for number in range(8)}
@@ -40,8 +44,11 @@ def when(text: Any, now: datetime.datetime) -> datetime.datetime:
     return time if datetime.datetime(2000, 1, 1, tzinfo=UTC) <= time <= now + AHEAD else now
 
 
-def row(received: bytes, now: datetime.datetime) -> dict[str, str]:
-    """What one received line becomes in the table; it has every column, whatever was received."""
+def row(received: bytes, now: datetime.datetime) -> dict[str, str | None]:
+    """What one received line becomes in the table; it has every column, whatever was received.
+
+    Only ``id`` may be None, of a line that is not from a sender of ours.
+    """
     text = received.decode("utf-8", "replace").rstrip("\r\n")
     fields: dict[str, Any] = {}
     sender = ""
@@ -59,16 +66,24 @@ def row(received: bytes, now: datetime.datetime) -> dict[str, str]:
     if not fields:
         made.update(node=sender, line=text)
     made["sender"] = sender
-    made = {name: UNSTORABLE.sub("?", value)[: LIMITS[name]] for name, value in made.items()}
-    made["severity"] = str(SEVERITIES.get(str(fields.get("severity")), INFO))
-    made["stored"] = now.isoformat()
-    made["time"] = when(fields.get("time"), now).isoformat()
-    return made
+    known = str(fields.get("id") or "")
+    return {
+        **{name: UNSTORABLE.sub("?", value)[: LIMITS[name]] for name, value in made.items()},
+        "severity": str(SEVERITIES.get(str(fields.get("severity")), INFO)),
+        "stored": now.isoformat(),
+        "time": when(fields.get("time"), now).isoformat(),
+        "id": known if ID.match(known) else None,
+    }
 
 
-def copy_text(rows: list[dict[str, str]]) -> str:
+def copy_value(value: str | None) -> str:
+    """One value in the text format of COPY."""
+    return NONE if value is None else value.translate(ESCAPES)
+
+
+def copy_text(rows: list[dict[str, str | None]]) -> str:
     """Rows in the text format of COPY."""
-    return "".join("\t".join(row[name].translate(ESCAPES) for name in COLUMNS) + "\n" for row in rows)
+    return "".join("\t".join(copy_value(row[name]) for name in COLUMNS) + "\n" for row in rows)
 
 
 class Store:
@@ -93,7 +108,14 @@ class Store:
                     # The timer makes them ahead; this is for a server that slept over midnight.
                     cursor.execute("SELECT log_lines_make_day(%s)", (now.date(),))
                 text = copy_text([row(line, now) for line in received])
-                cursor.copy_expert(f"COPY log_lines ({', '.join(COLUMNS)}) FROM STDIN", io.StringIO(text))
+                columns = ", ".join(COLUMNS)
+                # COPY alone would refuse the batch for one line that is there already.
+                cursor.execute("CREATE TEMPORARY TABLE IF NOT EXISTS received (LIKE log_lines) ON COMMIT DELETE ROWS")
+                cursor.copy_expert(f"COPY received ({columns}) FROM STDIN", io.StringIO(text))
+                cursor.execute(
+                    f"INSERT INTO log_lines ({columns}) SELECT {columns} FROM received"  # noqa: S608 - our own names
+                    " ON CONFLICT DO NOTHING"
+                )
             self._day = now.date()
         except BaseException:
             if self._connection is not None:
@@ -102,42 +124,12 @@ class Store:
             raise
 
 
-def answer(sink: TextIO, text: str) -> None:
-    """One line to rsyslog; a failure must stay on one line."""
-    sink.write(" ".join(text.split())[:300] + "\n")
-    sink.flush()
-
-
-def serve(store: Any, source: BinaryIO, sink: TextIO) -> None:
-    """Answer rsyslog until it closes the input."""
-    # The first answer says that this program is ready.
-    answer(sink, "OK")
-    batch: list[bytes] = []
-    for line in iter(source.readline, b""):
-        word = line.rstrip(b"\n")
-        if word == BEGIN:
-            batch = []
-            answer(sink, "OK")
-        elif word == COMMIT:
-            try:
-                if batch:
-                    store.write(batch)
-                answer(sink, "OK")
-            except Exception as exc:
-                # Whatever it is, rsyslog keeps the lines and tries again.
-                answer(sink, f"not stored: {type(exc).__name__}: {exc}")
-            batch = []
-        else:
-            batch.append(line)
-            answer(sink, "DEFER_COMMIT")
-
-
 def main(arguments: list[str]) -> int:
     """Entry point of the program."""
     if len(arguments) != 1:
         print(__doc__, file=sys.stderr)
         return 2
-    serve(Store(arguments[0]), sys.stdin.buffer, sys.stdout)
+    log_batches.serve(Store(arguments[0]), "not stored", sys.stdin.buffer, sys.stdout)
     return 0
 
 

@@ -16,6 +16,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from render import ROOT
 
 FILES = ROOT / "roles" / "log_pipeline" / "files"
+# The programs import what they share from their own folder.
+sys.path.insert(0, str(FILES))
 NOW = datetime.datetime(2026, 3, 1, 12, tzinfo=datetime.UTC)
 
 
@@ -29,6 +31,7 @@ def _load(name: str) -> Any:
 
 
 store, search, stats = _load("log_store"), _load("log_search"), _load("log_stats")
+batches, send = _load("log_batches"), _load("log_send")
 
 
 def received(message: str, sender: str = "192.0.2.1") -> bytes:
@@ -54,7 +57,16 @@ def test_a_line_of_a_node_becomes_a_row() -> None:
         "program": "kernel",
         "pid": "",
         "line": "NVRM: Xid",
+        "id": None,
     }
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [("0123456789ABCDEF" * 2, "0123456789ABCDEF" * 2), ("0" * 31, None), ("0" * 33, None), ("'; --", None), (7, None)],
+)
+def test_only_what_is_an_id_is_one(given: Any, wanted: str | None) -> None:
+    assert store.row(received(json.dumps({"line": "x", "id": given})), NOW)["id"] == wanted
 
 
 @pytest.mark.parametrize(
@@ -73,7 +85,8 @@ def test_a_line_of_a_node_becomes_a_row() -> None:
 )
 def test_whatever_comes_has_every_column(line: bytes) -> None:
     row = store.row(line, NOW)
-    assert set(row) == set(store.COLUMNS) and all(isinstance(value, str) for value in row.values())
+    assert set(row) == set(store.COLUMNS) and row.pop("id") is None
+    assert all(isinstance(value, str) for value in row.values())
     assert row["severity"] == "6" and row["time"] == NOW.isoformat()
 
 
@@ -101,9 +114,9 @@ def test_times(text: Any, wanted: str) -> None:
 
 
 def test_copy_escapes_what_would_end_a_value() -> None:
-    row = dict.fromkeys(store.COLUMNS, "") | {"line": "a\tb\\.\n\r\\N"}
+    row = dict.fromkeys(store.COLUMNS, "") | {"line": "a\tb\\.\n\r\\N", "id": None}
     text = store.copy_text([row])
-    assert text.endswith("\ta\\tb\\\\.\\n\\r\\\\N\n") and text.count("\n") == 1
+    assert text.endswith("\ta\\tb\\\\.\\n\\r\\\\N\t\\N\n") and text.count("\n") == 1
 
 
 class FakeStore:
@@ -119,7 +132,8 @@ class FakeStore:
 
 def test_a_batch_that_failed_is_given_back() -> None:
     fake, sink = FakeStore(OSError("gone\nagain")), io.StringIO()
-    store.serve(fake, io.BytesIO(b"BEGIN\none\ntwo\nCOMMIT\nBEGIN\none\ntwo\nCOMMIT\nBEGIN\nCOMMIT\n"), sink)
+    batch = b"BEGIN\none\ntwo\nCOMMIT\n"
+    batches.serve(fake, "not stored", io.BytesIO(batch * 2 + b"BEGIN\nCOMMIT\n"), sink)
     answers = sink.getvalue().splitlines()
     assert answers == [
         "OK",
@@ -128,6 +142,60 @@ def test_a_batch_that_failed_is_given_back() -> None:
         *("OK", "OK"),
     ]
     assert fake.batches == [[b"one\n", b"two\n"]]
+
+
+ACCEPTED = b"1 rsp 6 200 OK\n"
+
+
+def test_a_batch_is_sent_when_each_line_is_acknowledged() -> None:
+    sent = io.BytesIO()
+    # Not in the order of the questions, and one without a text.
+    session = send.Session(io.BytesIO(ACCEPTED + b"3 rsp 6 200 OK\n2 rsp 3 200\n4 rsp 6 200 OK\n"), sent)
+    assert sent.getvalue().startswith(b"1 open 53 relp_version=0\n")
+    sent.truncate(0)
+    sent.seek(0)
+    session.send([b"one\n", "é {{ 7 * 7 }}\n".encode()])
+    assert sent.getvalue() == b"2 syslog 3 one\n3 syslog 14 \xc3\xa9 {{ 7 * 7 }}\n"
+    session.send([b"\n"])
+    assert sent.getvalue().endswith(b"4 syslog 0\n")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"2 rsp 6 200 OK\n",
+        b"2 rsp 6 200 OK\n3 rsp 9 500 error\n",
+        b"2 rsp 6 200 OK\n2 rsp 6 200 OK\n",
+        b"0 serverclose 0\n",
+        b"2 rsp 99999999 200\n",
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        b"x" * 1000,
+        b"2 rsp 6 20",
+    ],
+)
+def test_a_batch_without_all_answers_is_not_sent(answer: bytes) -> None:
+    session = send.Session(io.BytesIO(ACCEPTED + answer), io.BytesIO())
+    with pytest.raises(send.RelpError, match="the collector"):
+        session.send([b"one\n", b"two\n"])
+
+
+def test_numbers_begin_anew_at_the_end() -> None:
+    session = send.Session(io.BytesIO(ACCEPTED + b"999999999 rsp 3 200\n1 rsp 3 200\n"), io.BytesIO())
+    session._number = send.LAST_NUMBER - 1
+    session.send([b"one\n", b"two\n"])
+
+
+def test_a_collector_that_is_away_is_asked_again(tmp_path: Path) -> None:
+    collector = send.Collector("127.0.0.1", 9, "logs", *(str(tmp_path / name) for name in ("ca", "crt", "key")))
+    sink = io.StringIO()
+    batches.serve(collector, "not sent", io.BytesIO(b"BEGIN\none\nCOMMIT\n" * 2), sink)
+    assert sink.getvalue().count("not sent: FileNotFoundError") == 2
+
+
+def test_sending_needs_to_be_told_where_and_how(capsys: pytest.CaptureFixture[str]) -> None:
+    assert send.main(["logs", "20515"]) == send.main(["logs", "x", "logs", "ca", "crt", "key"]) == 2
+    assert "usage: log_send.py" in capsys.readouterr().err
 
 
 def asked(*arguments: str) -> tuple[str, list[Any]]:

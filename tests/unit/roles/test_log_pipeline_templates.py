@@ -34,13 +34,13 @@ def test_sender_sends_only_what_was_masked() -> None:
     sent = text[text.index('template(name="aidc_line"') : text.index("ruleset(")]
     assert 'name="$!aidc!line"' in sent and 'name="$!aidc!program"' in sent
     assert not any(f'name="{raw}"' in sent for raw in ("msg", "rawmsg", "programname", "syslogtag", "$!MESSAGE"))
-    assert text.index('type="mmexternal"') < text.index('type="omrelp"')
+    assert text.index('type="mmexternal"') < text.index("log_send.py")
 
 
 def test_sender_talks_to_its_collector_alone() -> None:
     text = config("sender.conf.j2", log_pipeline_target_name="logs.example.org", log_pipeline_port=1234)
-    assert 'target="logs" port="1234"' in text
-    assert 'tls="on" tls.authMode="name" tls.permittedPeer=["logs.example.org"]' in text
+    own = "/etc/aidc_ops_logs/sender"
+    assert f"log_send.py logs 1234 logs.example.org {own}/ca.crt {own}/own.crt {own}/own.key" in text
 
 
 def test_sender_reads_what_it_is_told() -> None:
@@ -80,6 +80,32 @@ def test_forwarders_have_queues_of_their_own() -> None:
     assert text.count('queue.filename="') == 3
     # The password stands in a file of its own.
     assert "pwd=`cat /etc/aidc_ops_logs/collector/elasticsearch_password`" in text
+
+
+@pytest.mark.parametrize("template", ["sender.conf.j2", "collector.conf.j2"])
+def test_queues_are_true_on_disk_at_every_moment(template: str) -> None:
+    both = {
+        "log_pipeline_elasticsearch": {"servers": ["https://s1:9200"]},
+        "log_pipeline_syslog": {"host": "alloy.example.org"},
+    }
+    text = config(template, **both)
+    queues = text.count('queue.type="Disk"')
+    assert queues == (1 if template == "sender.conf.j2" else 3)
+    assert text.count('queue.checkpointInterval="1"') == text.count('queue.timeoutShutdown="3600000"') == queues
+    assert "queue.timeoutActionCompletion" not in text
+
+
+def test_sender_reads_into_the_queue_itself() -> None:
+    files = [{"path": "/var/log/app.log", "program": "app"}]
+    text = config("sender.conf.j2", log_pipeline_files=files)
+    assert 'main_queue(queue.type="Direct")' in text and 'persistStateAfterSubmission="on"' in text
+
+
+@pytest.mark.parametrize("template", UNITS)
+def test_what_cannot_be_delivered_is_killed_and_not_given_up(template: str) -> None:
+    service = unit(template)["Service"]
+    assert (service["KillSignal"], service["SuccessExitStatus"]) == ("SIGKILL", "SIGKILL")
+    assert service["ExecStop"].startswith("-/bin/sh -c 'kill -TERM ${MAINPID}; exec timeout 5 ")
 
 
 @pytest.mark.parametrize("template", UNITS)

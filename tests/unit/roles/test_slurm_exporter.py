@@ -31,6 +31,10 @@ MARK = "5eed5eed"
 EVIL = 'ev|il\nx="1",y\\1|none'
 
 
+# The program imports what lies beside it.
+sys.path.insert(0, str(ROOT / "roles" / "slurm_exporter" / "files"))
+
+
 def _load() -> Any:
     spec = importlib.util.spec_from_file_location(
         "slurm_exporter", ROOT / "roles" / "slurm_exporter" / "files" / "slurm_exporter.py"
@@ -43,6 +47,7 @@ def _load() -> Any:
 
 
 program = _load()
+reading = sys.modules["slurm_reading"]
 
 
 def recorded(what: str, release: str) -> str:
@@ -91,12 +96,12 @@ def collected(slurm: Callable[[Sequence[str], float], str], **settings: Any) -> 
 
 
 def job(**changes: Any) -> Any:
-    plain = program.Job("1", "running", "main", "a", "u", ("gpu1",), 1, 0, 0, 100, 110, "None")
+    plain = reading.Job("1", "running", "main", "a", "u", ("gpu1",), 1, 0, 0, 100, 110, "None")
     return dataclasses.replace(plain, **changes)
 
 
 def node(name: str, gpus: int = 0, **changes: Any) -> Any:
-    plain = program.Node(name, ("mixed",), ("main",), 8, 1, 1000, 10, 8, gpus)
+    plain = reading.Node(name, ("mixed",), ("main",), 8, 1, 1000, 10, 8, gpus)
     return dataclasses.replace(plain, **changes)
 
 
@@ -225,15 +230,15 @@ def test_the_mark_is_another_one_each_time() -> None:
     for _turn in range(3):
         made.collect()
     assert len({words[-1] for words in slurm.asked if words[0] == "squeue"}) == 3
-    assert not any("Name" in field and "User" not in field for field in program._SQUEUE_FIELDS)
+    assert not any("Name" in field and "User" not in field for field in reading._SQUEUE_FIELDS)
 
 
 def test_the_reason_of_a_drain_is_text() -> None:
     text = recorded("nodes", "22.05").replace("disk [odd]", "\nNodeName=gpu9 State=IDLE")
-    with pytest.raises(program.SlurmError, match="no node"):
-        program.parse_nodes(text)
+    with pytest.raises(reading.SlurmError, match="no node"):
+        reading.parse_nodes(text)
     text = recorded("nodes", "22.05").replace("disk [odd]", "a\nb NodeName=gpu1 CPUAlloc=7")
-    assert [one.cpus_allocated for one in program.parse_nodes(text)] == [2, 1, 2, 0, 0]
+    assert [one.cpus_allocated for one in reading.parse_nodes(text)] == [2, 1, 2, 0, 0]
 
 
 @pytest.mark.parametrize(
@@ -248,8 +253,8 @@ def test_the_reason_of_a_drain_is_text() -> None:
     ],
 )
 def test_broken_nodes_are_an_error(change: Callable[[str], str], complaint: str) -> None:
-    with pytest.raises(program.SlurmError, match=complaint) as caught:
-        program.parse_nodes(change(recorded("nodes", "22.05")))
+    with pytest.raises(reading.SlurmError, match=complaint) as caught:
+        reading.parse_nodes(change(recorded("nodes", "22.05")))
     assert caught.value.kind == "malformed"
 
 
@@ -258,17 +263,17 @@ def test_every_cut_within_a_job_is_an_error() -> None:
     whole = {at + len(MARK) + 2 for at in range(len(text)) if text.startswith(f"|{MARK};", at)}
     for end in range(1, len(text)):
         if end not in whole and end - 1 not in whole:
-            with pytest.raises(program.SlurmError):
-                program.parse_jobs(text[:end], MARK)
+            with pytest.raises(reading.SlurmError):
+                reading.parse_jobs(text[:end], MARK)
 
 
 @pytest.mark.parametrize("name", ["JobID", "NodeList"])
 def test_broken_jobs_are_an_error(name: str) -> None:
-    at = program._SQUEUE_FIELDS.index(name)
+    at = reading._SQUEUE_FIELDS.index(name)
     words = recorded("jobs", "22.05").split("|")
     words[at] = "gpu[1-"
-    with pytest.raises(program.SlurmError, match="cannot be read"):
-        program.parse_jobs("|".join(words), MARK)
+    with pytest.raises(reading.SlurmError, match="cannot be read"):
+        reading.parse_jobs("|".join(words), MARK)
 
 
 def test_no_job_at_all() -> None:
@@ -304,7 +309,7 @@ def test_jobs_that_are_hidden_are_not_zero() -> None:
     ],
 )
 def test_gpus_of_a_node(text: str, count: int) -> None:
-    assert program.gres_gpus(text) == count
+    assert reading.gres_gpus(text) == count
 
 
 @pytest.mark.parametrize(
@@ -326,7 +331,7 @@ def test_gpus_of_a_node(text: str, count: int) -> None:
     ],
 )
 def test_gpus_that_a_job_asks_for(text: str, count: int) -> None:
-    assert program.tres_gpus(text) == count
+    assert reading.tres_gpus(text) == count
 
 
 @pytest.mark.parametrize(
@@ -344,7 +349,7 @@ def test_gpus_that_a_job_asks_for(text: str, count: int) -> None:
     ],
 )
 def test_gpus_of_a_job(fields: dict[str, str], nodes: int, wanted: tuple[int, int]) -> None:
-    assert program._job_gpus(dict.fromkeys(program._SQUEUE_FIELDS, "N/A") | fields, nodes) == wanted
+    assert reading._job_gpus(dict.fromkeys(reading._SQUEUE_FIELDS, "N/A") | fields, nodes) == wanted
 
 
 @pytest.mark.parametrize(
@@ -352,21 +357,21 @@ def test_gpus_of_a_job(fields: dict[str, str], nodes: int, wanted: tuple[int, in
     [("N/A", 1), ("7", 1), ("0-9%2", 10), ("1,3,5-9", 7), ("0-20:5", 5), ("0-999999", 1000000), ("9-1", 1), ("x", 1)],
 )
 def test_tasks_of_an_array(text: str, count: int) -> None:
-    assert program.array_count(text) == count
+    assert reading.array_count(text) == count
 
 
 @pytest.mark.parametrize(("text", "number"), [("12", 12), ("2K", 2048), ("2-8", 2), ("4294967294", 9), ("", 9)])
 def test_counts(text: str, number: int) -> None:
-    assert program._number(text, 9) == number
+    assert reading._number(text, 9) == number
 
 
 def test_host_lists() -> None:
-    assert program.expand("gpu[1-3,07],store1") == ["gpu1", "gpu2", "gpu3", "gpu07", "store1"]
-    assert program.expand("r[1-2]n[01-02]") == ["r1n01", "r1n02", "r2n01", "r2n02"]
-    assert program.expand("") == []
+    assert reading.expand("gpu[1-3,07],store1") == ["gpu1", "gpu2", "gpu3", "gpu07", "store1"]
+    assert reading.expand("r[1-2]n[01-02]") == ["r1n01", "r1n02", "r2n01", "r2n02"]
+    assert reading.expand("") == []
     for text in ("gpu[1-99999999]", "a[1-999]b[1-999]c[1-999]", "gpu[", "gpu[1-2", "gpu[a]"):
         with pytest.raises(ValueError):  # noqa: PT011 - one kind for all that is no list
-            program.expand(text)
+            reading.expand(text)
 
 
 @pytest.mark.parametrize(
@@ -397,7 +402,7 @@ def test_what_is_known_of_others_gives_the_rest() -> None:
         job(id="2", nodes=("b", "c"), gpus=4, gpus_per_node=2),
         job(id="3", nodes=("c",), gpus=5),
     ]
-    assert program.gpus_by_node(jobs, [node("a", 8), node("b", 3), node("c", 7)]) == {
+    assert reading.gpus_by_node(jobs, [node("a", 8), node("b", 3), node("c", 7)]) == {
         "1": {"a": 8, "b": 1},
         "2": {"b": 2, "c": 2},
         "3": {"c": 5},
@@ -406,19 +411,19 @@ def test_what_is_known_of_others_gives_the_rest() -> None:
 
 def test_two_jobs_of_unknown_shares_get_even_ones() -> None:
     jobs = [job(id="1", nodes=("a", "b", "c"), gpus=8), job(id="2", nodes=("b", "c"), gpus=3)]
-    shares = program.gpus_by_node(jobs, [node("a", 4), node("b", 4), node("c", 3)])
+    shares = reading.gpus_by_node(jobs, [node("a", 4), node("b", 4), node("c", 3)])
     assert shares == {"1": {"a": 4, "b": 2, "c": 2}, "2": {"b": 2, "c": 1}}
 
 
 def test_the_sum_of_a_job_counts_when_two_readings_disagree() -> None:
     jobs = [job(id="1", nodes=("a", "b"), gpus=5)]
     for nodes in ([], [node("a", 8), node("b", 8)], [node("a", 1), node("b", 1)]):
-        assert program.gpus_by_node(jobs, nodes) == {"1": {"a": 3, "b": 2}}
+        assert reading.gpus_by_node(jobs, nodes) == {"1": {"a": 3, "b": 2}}
 
 
 def test_only_who_holds_gpus_has_a_share() -> None:
     jobs = [job(id=str(at), state=state, gpus=1) for at, state in enumerate(("pending", "completing", "ended"))]
-    assert program.gpus_by_node([*jobs, job(gpus=0), job(gpus=1, nodes=())], []) == {}
+    assert reading.gpus_by_node([*jobs, job(gpus=0), job(gpus=1, nodes=())], []) == {}
 
 
 # --- Bounds ----------------------------------------------------------------------------------------------------------
@@ -537,7 +542,7 @@ def test_a_failure_drops_all_values_and_the_next_success_brings_them_back(caplog
     slurm = FakeSlurm()
     made = exporter(slurm)
     made.collect()
-    slurm.error = program.SlurmError("timeout", "squeue did not end in time")
+    slurm.error = reading.SlurmError("timeout", "squeue did not end in time")
     for _turn in range(3):
         made.collect()
     found = values(made.page())
@@ -622,13 +627,13 @@ def test_a_command_sees_no_options_of_others(tmp_path: Path, monkeypatch: pytest
 def test_a_command_that_fails(tmp_path: Path, text: str, kind: str, complaint: str) -> None:
     run = script(tmp_path, text)
     started = time.monotonic()
-    with pytest.raises(program.SlurmError, match=complaint) as caught:
+    with pytest.raises(reading.SlurmError, match=complaint) as caught:
         run(["squeue"], 0.1 if kind == "timeout" else 30)
     assert caught.value.kind == kind and time.monotonic() - started < 20
 
 
 def test_a_command_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(program.SlurmError, match="scontrol cannot be started") as caught:
+    with pytest.raises(reading.SlurmError, match="scontrol cannot be started") as caught:
         program.Commands(str(tmp_path))(["scontrol"], 5)
     assert caught.value.kind == "not_run"
 
@@ -639,9 +644,9 @@ def test_a_process_that_cannot_be_ended_stays_the_only_one(tmp_path: Path, monke
     monkeypatch.setattr(program, "KILLED_SECONDS", 0.05)
     # A process that hangs in the kernel takes no notice of a signal.
     monkeypatch.setattr(program.os, "killpg", lambda _number, _kind: None)
-    with pytest.raises(program.SlurmError, match="did not end"):
+    with pytest.raises(reading.SlurmError, match="did not end"):
         run(["squeue"], 0.1)
-    with pytest.raises(program.SlurmError, match="cannot be ended"):
+    with pytest.raises(reading.SlurmError, match="cannot be ended"):
         run(["squeue"], 0.1)
     starts = tmp_path / "starts"
     deadline = time.monotonic() + 20
@@ -650,7 +655,7 @@ def test_a_process_that_cannot_be_ended_stays_the_only_one(tmp_path: Path, monke
     assert starts.read_text() == "x\n"
     end(run._stuck.pid, 9)
     run._stuck.communicate()
-    with pytest.raises(program.SlurmError, match="did not end"):
+    with pytest.raises(reading.SlurmError, match="did not end"):
         run(["squeue"], 0.1)
     end(run._stuck.pid, 9)
     run._stuck.communicate()

@@ -33,6 +33,8 @@ def unit(**variables: Any) -> dict[str, dict[str, list[str]]]:
 @functools.cache
 def program() -> Any:
     path = ROOT / "roles/slurm_exporter/files/slurm_exporter.py"
+    # It imports what lies beside it.
+    sys.path.insert(0, str(path.parent))
     spec = importlib.util.spec_from_file_location("slurm_exporter_arguments", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
