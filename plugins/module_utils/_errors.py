@@ -63,6 +63,8 @@ class EnergyError(AidcOpsError):
 
 class GpuConfigError(AidcOpsError):
     """A GPU cannot be set up as asked, or did not take it; names the GPU and the setting."""
+
+
 class ResizeError(AidcOpsError):
     """A workload cannot be resized as asked; names the workload, the container or the option."""
 
