@@ -169,7 +169,7 @@ NODE = {
 def limits_of(params: dict[str, Any]) -> Limits:
     """The limits, with the time zone read."""
     try:
-        from zoneinfo import ZoneInfo
+        from zoneinfo import ZoneInfo  # novm: it runs on the control node
 
         zone = ZoneInfo(params["zone"])
     except (ImportError, KeyError, ValueError, OSError) as error:
