@@ -51,7 +51,9 @@ options:
     description: A JSON file with the plan, as O(aidc.ops.capacity_plan#module:dest) has written it.
     type: path
   engine:
-    description: Which scheduler of the settings file, by its name in C(engines). Without it, the one in C(engine).
+    description:
+      - Which scheduler of the settings file, by its name in C(engines). Without it, the one in C(engine).
+      - Of a plan for several schedulers this is the part that is looked at. Apply the plan to each of them.
     type: str
   policy:
     description: What may be done that takes something away from somebody.
@@ -67,7 +69,7 @@ options:
         description: >-
           Requeue running jobs of Slurm that are on nodes where the plan has no work of their project, once for each
           plan. Only jobs that are C(preemptible) and C(may_move) in the problem, and that were submitted with
-          C(--requeue).
+          C(--requeue). Slurm starts them again two minutes later at the earliest.
         type: bool
         default: false
       power_off:
@@ -187,7 +189,7 @@ from ansible_collections.aidc.ops.plugins.module_utils._capacity_apply.model imp
     Difference,
     StaleError,
 )
-from ansible_collections.aidc.ops.plugins.module_utils._capacity_apply.wanted import Wanted, wanted_of
+from ansible_collections.aidc.ops.plugins.module_utils._capacity_apply.wanted import Wanted, part_of, wanted_of
 from ansible_collections.aidc.ops.plugins.module_utils._cases import console
 from ansible_collections.aidc.ops.plugins.module_utils._cases.settings import EngineSettings
 from ansible_collections.aidc.ops.plugins.module_utils._engines.kube_api import KubeApi
@@ -213,16 +215,20 @@ def content(params: dict[str, Any], name: str) -> Any:
         raise ApplyError(f"{name}_path: {path} cannot be read as JSON: {error}") from error
 
 
-def engine_of(params: dict[str, Any]) -> EngineSettings:
-    """The scheduler that is meant."""
+def meant(params: dict[str, Any], wanted: Wanted) -> tuple[EngineSettings, Wanted]:
+    """The scheduler that is meant, and what the plan wants of it."""
     settings = console.settings_of(params["config"])
     name = params["engine"]
-    if name is None:
-        return settings.engine
-    if name not in settings.engines:
+    if name is not None and name not in settings.engines:
         known = ", ".join(sorted(settings.engines)) or "none"
         raise ApplyError(f"engine: {name!r:.80} is not in engines of the settings file; known: {known}")
-    return settings.engines[name]
+    options = settings.engine if name is None else settings.engines[name]
+    if not settings.engines:
+        return options, wanted
+    # As capacity_problem joins them.
+    engines = {node: known.engine for node, known in settings.nodes.items()}
+    nodes = {node.name for node in wanted.problem.nodes if engines.get(node.name) == name}
+    return options, part_of(wanted, nodes, f"{name}:" if name else "", [f"{one}:" for one in settings.engines])
 
 
 Compare = Callable[[], Difference]
@@ -290,7 +296,8 @@ def main() -> None:
         module.fail_json(msg=f"policy.most_out: {policy.most_out} is less than 0", differences=[])
     try:
         wanted = wanted_of(read_problem(content(params, "problem")), content(params, "plan"))
-        compare, make = opened(engine_of(params), wanted, policy)
+        options, wanted = meant(params, wanted)
+        compare, make = opened(options, wanted, policy)
         found = compare()
     except (AidcOpsError, ProblemError) as error:
         fail(module, error)

@@ -102,17 +102,10 @@ class Cluster:
             )
 
     def stop(self, name: str) -> None:
-        """End a part. A kubelet is killed as if its node lost power."""
+        """End a part as if its machine lost power. The API server would wait for all that watch it to leave."""
         process = self._running.pop(name)
-        if name in self.workers:
-            process.kill()
-        else:
-            process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        process.kill()
+        process.wait()
 
     def wait(self, holds: t.Callable[[], object], what: str, seconds: float = START_SECONDS) -> None:
         """Wait until something holds. Fails at once when a part has ended by itself."""

@@ -138,13 +138,21 @@ def state_url(cluster: Cluster) -> t.Iterator[str]:
         f"/api/v1/namespaces/{SPACE}/services",
         {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": {"ports": ports}},
     )
-    subsets = [{"addresses": [{"ip": address}], "ports": ports}]
+    # The proxy goes to addresses of pods only. This pod is nobody's: no scheduler binds it, no kubelet says its status.
+    pods = f"/api/v1/namespaces/{SPACE}/pods"
+    spec = {"schedulerName": "nobody", "containers": [{"name": "main", "image": "example"}]}
+    cluster.admin.post(pods, {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec})
+    status = {"phase": "Running", "podIP": address, "podIPs": [{"ip": address}]}
+    cluster.admin.patch(f"{pods}/{meta['name']}/status", {"status": status})
+    target = {"kind": "Pod", "namespace": SPACE, "name": meta["name"]}
+    subsets = [{"addresses": [{"ip": address, "targetRef": target}], "ports": ports}]
     cluster.admin.post(
         f"/api/v1/namespaces/{SPACE}/endpoints",
         {"apiVersion": "v1", "kind": "Endpoints", "metadata": meta, "subsets": subsets},
     )
     yield f"{cluster.url}/api/v1/namespaces/{SPACE}/services/kube-state-metrics:http-metrics/proxy/metrics"
     page.close()
+    cluster.delete("Pod", meta["name"], SPACE)
 
 
 class Scraped:

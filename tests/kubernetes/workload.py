@@ -61,7 +61,14 @@ class Workload:
     def clean(self) -> None:
         for kind in reversed(self._made):
             self.cluster.delete(kind, self.name)
-        self.cluster.wait(lambda: not self.cluster.all_pods(app=self.name), "the pods of the test are gone", 60)
+        self.cluster.wait(self._gone, "the pods of the test are gone", 60)
+
+    def _gone(self) -> bool:
+        """Whether no pod is left. A kubelet takes its time to say that one has ended, so it is not asked."""
+        pods = self.cluster.all_pods(app=self.name)
+        for pod in pods:
+            self.cluster.delete("Pod", pod["metadata"]["name"])
+        return not pods
 
 
 def shown(cluster: Cluster, name: str) -> tuple[t.Any, t.Any, list[str]]:

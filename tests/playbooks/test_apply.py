@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import sys
 from collections.abc import Callable
@@ -62,7 +63,10 @@ class Site(Console):
         self.state.write_bytes(pickle.dumps(slurm))
 
     def apply(self, *arguments: str) -> tuple[int, str]:
-        paths = {f"apply_{name}_path": str(self.folder / f"{name}.json") for name in ("problem", "plan")}
+        # As seen from where the playbook is called.
+        paths = {
+            f"apply_{name}_path": os.path.relpath(self.folder / f"{name}.json", ROOT) for name in ("problem", "plan")
+        }
         return self.run("apply", *arguments, apply_policy={"power_off": True}, **paths)
 
 
@@ -82,6 +86,17 @@ def test_show_apply_and_nothing_more(site: Site) -> None:
     assert slurm.reservations["aidc_plan_vision"].nodes == ["gpu1"] and "POWERED_DOWN" in slurm.nodes["gpu4"].state
     status, told = site.apply()
     assert status == 0 and "changed=0" in told and "Nothing has to be changed." in told, told
+
+
+def test_what_the_playbook_plan_wrote_is_taken(site: Site) -> None:
+    (site.folder / "plan.json").unlink()
+    status, told = site.run("plan", plan_problem_path=str(site.folder / "problem.json"), plan_dir=str(site.folder))
+    assert status == 0, told
+    status, told = site.apply("--check")
+    # Both jobs fit on one node, which then belongs to no project alone.
+    assert status == 0 and told.count("nodes gpu[2-4]") == 2 and "power down" in told, told
+    assert "+reservation" not in told
+    assert site.slurm().changes == []
 
 
 def test_a_lost_node_is_told(site: Site) -> None:

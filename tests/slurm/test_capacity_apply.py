@@ -3,9 +3,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import getpass
+import json
 import typing as t
+from pathlib import Path
 
 import pytest
+from ansible.module_utils.testing import patch_module_args
 from slurm_server import SlurmServer
 
 from ansible_collections.aidc.ops.plugins.module_utils._capacity.model import read_problem
@@ -20,6 +24,7 @@ from ansible_collections.aidc.ops.plugins.module_utils._capacity_apply.wanted im
 from ansible_collections.aidc.ops.plugins.module_utils._engines.hostlist import expand
 from ansible_collections.aidc.ops.plugins.module_utils._engines.slurm import SlurmEngine
 from ansible_collections.aidc.ops.plugins.module_utils._engines.slurm_inputs import SlurmInputs
+from ansible_collections.aidc.ops.plugins.modules import capacity_apply, capacity_plan, capacity_problem
 
 ALL = ApplyPolicy(hold=True, requeue=True, power_off=True)
 # Project -> the nodes that the plan gives to it.
@@ -67,6 +72,10 @@ class Site:
         told = ("--parsable", "--output=/dev/null", *words, "--wrap=sleep 600")
         return self.server.run("sbatch", *told).strip()
 
+    def pending(self, *words: str) -> str:
+        """The number of a job of three cores: two of them have no room on one node."""
+        return self.submit("--ntasks=3", "--nodes=1", "--mem=100", "--time=60", *words)
+
     def runs(self, number: str) -> list[str]:
         """Wait until the job runs; its nodes."""
         show = ("squeue", "--noheader", "--states=R", f"--jobs={number}", "--format=%N")
@@ -86,9 +95,91 @@ def site(server: SlurmServer, engine: SlurmEngine) -> t.Iterator[Site]:
     """The fixture ``engine`` gives the environment, and ends the jobs."""
     made = Site(server)
     yield made
+    # One that a job runs in would stay for the next test.
+    server.run("scancel", f"--user={getpass.getuser()}")
+    server.wait(lambda: not server.run("squeue", "--noheader").strip(), "the jobs are gone")
     for name in made.inputs.now([]).reservations:
         made.inputs.end_reservation(name)
     made.inputs.weigh(server.names, 1)
+
+
+Call = t.Callable[..., dict[str, t.Any]]
+
+
+@pytest.fixture
+def call(site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Call:
+    """Calls a module's main with arguments, on this Slurm; its answer."""
+    settings = {
+        "schema_version": 1,
+        **dict.fromkeys(("ledger", "evidence_dir", "ticket_dir"), "/none"),
+        "engine": {name: site.server.command(name) for name in ("scontrol", "squeue", "sinfo")},
+    }
+    path = tmp_path / "controller.json"
+    path.write_text(json.dumps(settings), encoding="utf-8")
+    monkeypatch.setenv("AIDC_OPS_CONFIG", str(path))
+    monkeypatch.delenv("AIDC_OPS_PROMETHEUS_URL", raising=False)
+
+    def run(main: t.Callable[[], None], check: bool = False, **arguments: t.Any) -> dict[str, t.Any]:
+        given = {"_ansible_check_mode": check, "_ansible_diff": True, **arguments}
+        with patch_module_args(given), pytest.raises(SystemExit):
+            main()
+        return dict(json.loads(capsys.readouterr().out))
+
+    return run
+
+
+def test_from_what_slurm_says_to_what_slurm_does(site: Site, call: Call) -> None:
+    stays = site.pending("--account=other", "--nodelist=gpu3")
+    assert site.runs(stays) == ["gpu3"]
+    # Jobs wait, although there is room for them.
+    site.server.run("scontrol", "update", "PartitionName=main", "State=DOWN")
+    try:
+        jobs = {project: site.pending(f"--account={project}") for project in ("vision", "chat")}
+        problem = call(capacity_problem.main, accounting_days=0)["problem"]
+        plan = call(capacity_plan.main, problem=problem, seconds=10)["plan"]
+        on = {one["workload"]: one["node"] for one in plan["placements"]}
+        assert on[f"job/{stays}"] == "gpu3" and plan["refused"] == []
+        nodes = {project: on[f"job/{number}"] for project, number in jobs.items()}
+        assert len({"gpu3", *nodes.values()}) == 3
+
+        shown = call(capacity_apply.main, problem=problem, plan=plan, check=True)
+        assert shown["changed"] and f"reservation aidc_plan_vision: nodes {nodes['vision']}\n" in shown["diff"]["after"]
+        assert site.reservations() == {}, "check mode changes nothing"
+        made = call(capacity_apply.main, problem=problem, plan=plan)
+        assert made["changes"] == shown["changes"] and made["made"] == len(made["changes"])
+        assert site.reservations() == {
+            "aidc_plan_chat": [nodes["chat"]],
+            "aidc_plan_other": ["gpu3"],
+            "aidc_plan_vision": [nodes["vision"]],
+        }
+        # There is a core left for it.
+        intruder = site.submit("--account=chat", f"--nodelist={nodes['vision']}", "--mem=10")
+    finally:
+        site.server.run("scontrol", "update", "PartitionName=main", "State=UP")
+    for project, number in jobs.items():
+        assert site.runs(number) == [nodes[project]]
+    assert site.runs(stays) == ["gpu3"]
+    told = site.server.run("squeue", "--noheader", f"--jobs={intruder}", "--format=%T %r")
+    assert told.startswith("PENDING ReqNodeNotAvail"), told
+    site.server.run("scancel", intruder)
+    assert site.runs(site.submit("--account=vision", "--mem=10", "--time=10")) == [nodes["vision"]]
+
+    for check in (False, True):
+        again = call(capacity_apply.main, problem=problem, plan=plan, check=check)
+        assert (again["changed"], again["changes"], again["diff"]["after"]) == (False, [], "")
+    seen = {row["name"]: row for row in call(capacity_problem.main, accounting_days=0)["problem"]["nodes"]}
+    assert all(seen[name]["in_service"] for name in site.server.alive), "a reservation takes nothing out of service"
+
+    before = site.reservations()
+    site.server.run("scontrol", "update", "NodeName=gpu[7-8]", "State=DRAIN", "Reason=fan")
+    for check in (True, False):
+        stale = call(capacity_apply.main, problem=problem, plan=plan, check=check)
+        assert stale["failed"] and "made for another fleet" in stale["msg"]
+        assert stale["differences"] == [f"{name}: out of service now (fan)" for name in ("gpu7", "gpu8")]
+    assert site.reservations() == before
+    site.server.run("scontrol", "update", "NodeName=gpu[7-8]", "State=RESUME")
+    lost = ("gpu7", "gpu8")
+    site.server.wait(lambda: all(site.inputs.now([]).nodes[name].serviceable for name in lost), "they registered again")
 
 
 def test_jobs_obey_the_layout(site: Site) -> None:
@@ -141,9 +232,10 @@ def test_hold_and_release(site: Site) -> None:
 
 
 def test_requeue_once(site: Site) -> None:
-    job = site.submit("--account=vision", "--requeue", "--exclusive", "--nodelist=gpu9")
-    assert site.runs(job) == ["gpu9"]
-    site.server.run("scontrol", "update", f"JobId={job}", "ReqNodeList=")
+    site.inputs.weigh(site.server.names, 50)
+    site.inputs.weigh(["gpu9"], 1)
+    job = site.submit("--account=vision", "--requeue", "--exclusive")
+    assert site.runs(job) == ["gpu9"], "the node of the least weight"
     jobs = {job: ("vision", "gpu1")}
     changes = site.compare(FIRST, jobs=jobs).changes
     assert [one.kind for one in changes][-1] == "requeue"
@@ -151,6 +243,8 @@ def test_requeue_once(site: Site) -> None:
         assert carry_out.in_slurm(change, site.inputs)
     site.server.wait(lambda: site.inputs.now([]).jobs[job].restarts == 1, f"job {job} was ended")
     assert site.compare(FIRST, jobs=jobs).changes == []
+    # Slurm lets it wait for two minutes.
+    site.server.run("scontrol", "update", f"JobId={job}", "StartTime=now")
     assert set(site.runs(job)) <= set(FIRST["vision"]), "it starts where the plan wants it"
     assert site.compare(FIRST, jobs=jobs).changes == []
 

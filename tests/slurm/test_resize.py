@@ -44,6 +44,14 @@ def test_memory_of_a_pending_job(server: SlurmServer, engine: SlurmEngine) -> No
     assert server.run("squeue", "--noheader", f"--jobs={number}", "--format=%m").strip() in ("1G", "1024M")
 
 
+def test_a_part_of_a_refused_change(server: SlurmServer, engine: SlurmEngine) -> None:
+    number = held(server, "--time=60")
+    with pytest.raises(
+        EngineError, match=r"not available now .*; changed all the same: time_limit 00:30:00, cpus 4000$"
+    ):
+        slurm.resize(engine, number, {"time_limit": 30, "cpus": 4000}, False)
+
+
 def test_a_running_job(server: SlurmServer, engine: SlurmEngine) -> None:
     number = batch(server, "--time=60")
     assert slurm.resize(engine, number, {"time_limit": 90}, False).changed

@@ -18,6 +18,9 @@ def foresee(forecast: t.Any, name: str, quantile: float, startup: float, now: fl
 
     *forecast* is the result C(forecast_demand) of capacity_forecast; *name* that of a series or project, or total. What
     is missing or does not reach that far is said and never raised: a forecast that failed must not stop anything.
+
+    It may begin up to a step after *now*. Prometheus gives the value at the begin of the step that is going on, so that
+    the forecast begins with the next one; until then the load is that of the present.
     """
     try:
         times = [float(moment) for moment in forecast["times"]]
@@ -32,9 +35,10 @@ def foresee(forecast: t.Any, name: str, quantile: float, startup: float, now: fl
             return Foreseen(None, "the forecast has not one value for each time")
     except (KeyError, TypeError, ValueError, AttributeError):
         return Foreseen(None, "the forecast is not what capacity_forecast returns")
-    if not times or not step > 0 or now < times[0] or now + startup > times[-1] + step:
+    if not times or not step > 0 or now < times[0] - step or now + startup > times[-1] + step:
         return Foreseen(None, f"the forecast does not reach from now to {startup:.0f} s ahead")
-    ahead = [value for moment, value in zip(times, values) if moment + step > now and moment <= now + startup]
+    until = max(now + startup, times[0])
+    ahead = [value for moment, value in zip(times, values) if moment + step > now and moment <= until]
     if not ahead or not all(math.isfinite(value) and value >= 0 for value in ahead):
         return Foreseen(None, "the forecast has values that are no numbers from 0 on")
     return Foreseen(max(ahead))

@@ -50,6 +50,7 @@ PROBLEM: dict[str, t.Any] = {'type': 'object', 'properties': {
         'preemptible': {'type': 'boolean'},
         'may_move': {'type': 'boolean'},
         'running_on': {'type': 'array', 'items': {'type': 'string', 'maxLength': 253}},
+        'unplanned_copies': {'type': 'integer', 'minimum': 0},
         'after': {'type': 'array', 'items': {'type': 'string', 'maxLength': 253}},
     }, 'required': ['name']}},
     'projects': {'type': 'array', 'items': {'type': 'object', 'properties': {

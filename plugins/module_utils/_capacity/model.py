@@ -83,6 +83,7 @@ class Workload:
     preemptible: bool = True
     may_move: bool = True
     running_on: tuple[str, ...] = ()
+    unplanned_copies: int = 0
     after: tuple[str, ...] = ()
 
     @property

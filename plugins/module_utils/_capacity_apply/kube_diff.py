@@ -89,12 +89,14 @@ def _replicas(wanted: Wanted, now: KubeNow, policy: ApplyPolicy, found: Differen
     gone = [name for name in names if name not in now.replicas]
     if gone:
         found.notes.append(f"No longer there, so nothing is done about them: {some(gone)}.")
-    differ = [name for name in names if name in now.replicas and now.replicas[name] != wanted.copies.get(name, 0)]
+    # With copies that the plan left where they are: they are replicas as well.
+    replicas = {name: wanted.copies.get(name, 0) + wanted.works[name].unplanned_copies for name in names}
+    differ = [name for name in names if name in now.replicas and now.replicas[name] != replicas[name]]
     if differ and not policy.scale:
         found.notes.append(f"The plan has other numbers of copies of {some(differ)}; policy.scale is off.")
         return
     for name in differ:
-        before, after = now.replicas[name], wanted.copies.get(name, 0)
+        before, after = now.replicas[name], replicas[name]
         if not after:
             why = "the plan has no place for any copy; a service is switched off by a person only"
             found.refused.append(NotDone("scale_down", f"workload {name}", why))

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
 import hashlib
 import json
 import typing as t
@@ -16,6 +17,7 @@ from ansible_collections.aidc.ops.plugins.module_utils._capacity.verify import b
 from ansible_collections.aidc.ops.plugins.module_utils._capacity_apply.model import SHOWN, ApplyError
 
 PLAN_VERSION = 1
+_Value = t.TypeVar("_Value")
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,35 @@ def wanted_of(problem: Problem, plan: t.Any) -> Wanted:
             if row["workload"] in works and not copies[row["workload"]] and not works[row["workload"]].after
         },
         mark=hashlib.sha256(content.encode()).hexdigest()[:12],
+    )
+
+
+def part_of(wanted: Wanted, nodes: t.Container[str], prefix: str, others: t.Sequence[str]) -> Wanted:
+    """What a plan for several schedulers wants of one of them, which has these nodes.
+
+    The names of its workloads begin with *prefix*, which falls away; those of the *others* with theirs. ApplyError if
+    none of the plan's nodes is its own.
+    """
+    kept = tuple(node for node in wanted.problem.nodes if node.name in nodes)
+    if not kept:
+        raise ApplyError("The plan has no node of this scheduler; nodes in the settings file says whose each node is")
+
+    def own(by_name: t.Mapping[str, _Value]) -> dict[str, _Value]:
+        return {
+            name[len(prefix) :]: value
+            for name, value in by_name.items()
+            if name.startswith(prefix) and (prefix or not name.startswith(tuple(others)))
+        }
+
+    return dataclasses.replace(
+        wanted,
+        # Its workloads may run on nodes of the others; what is needed of them is in the other fields.
+        problem=dataclasses.replace(wanted.problem, nodes=kept, workloads=()),
+        works=own(wanted.works),
+        projects={name: projects for name, projects in wanted.projects.items() if name in nodes},
+        reserve=frozenset(name for name in wanted.reserve if name in nodes),
+        copies=own(wanted.copies),
+        refused=own(wanted.refused),
     )
 
 

@@ -130,6 +130,8 @@ def _joined(sources: Sources, remarks: Remarks) -> tuple[dict[str, Row], dict[st
                 continue
             name = prefix + row["name"]
             workloads[name] = {**row, "name": name, "copies": copies, "gang": row.get("gang", False) and copies > 1}
+            if elsewhere:
+                workloads[name]["unplanned_copies"] = row.get("unplanned_copies", 0) + len(elsewhere)
             if "running_on" in row:
                 workloads[name]["running_on"] = [one for one in row["running_on"] if one in own]
             if "after" in row:

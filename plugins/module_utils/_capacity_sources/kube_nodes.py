@@ -26,8 +26,6 @@ _MIB = 1024 * 1024
 _LABEL = "nvidia.com/gpu."
 _LEAF = "network.topology.nvidia.com/leaf"
 _DOMAINS = ("nvidia.com/gpu.clique", "network.topology.nvidia.com/accelerator")
-# Nodes of the cluster's own; other work is not wanted there.
-_OWN = frozenset({"node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master"})
 _MIG_PRODUCT = re.compile(r"(?P<model>.*)-MIG-(?P<profile>[0-9]g\.[0-9]+gb)(?P<more>.*)")
 
 Labels = Dict[str, str]
@@ -43,12 +41,6 @@ def labels_of(thing: Mapping[str, Any]) -> Labels:
 def is_ready(node: Mapping[str, Any]) -> bool:
     """Whether its kubelet is well."""
     return kube.engine_node(node, ()).states[0] == "ready"
-
-
-def takes_work(node: Mapping[str, Any]) -> bool:
-    """Whether new pods may come to it."""
-    own = any(taint.get("key") in _OWN and taint.get("effect") != "PreferNoSchedule" for taint in kube.taints(node))
-    return not own and not kube.engine_node(node, ()).out
 
 
 def node_row(node: Mapping[str, Any], own_pods: Sequence[Asked], remarks: Remarks) -> dict[str, Any]:
@@ -68,7 +60,7 @@ def node_row(node: Mapping[str, Any], own_pods: Sequence[Asked], remarks: Remark
         "name": name,
         "cpu_milli": max(0, math.floor(amounts["cpu"] * 1000) - sum(one.cpu_milli for one in own_pods)),
         "memory_mib": max(0, math.floor(amounts["memory"] / _MIB) - sum(one.memory_mib for one in own_pods)),
-        "in_service": takes_work(node),
+        "in_service": kube.takes_work(node),
     }
     if gpus:
         row.update(gpus=gpus, gpu_model=model)

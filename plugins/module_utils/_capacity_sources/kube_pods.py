@@ -12,6 +12,7 @@ from fractions import Fraction
 from typing import Any, Dict
 
 from ansible_collections.aidc.ops.plugins.module_utils._capacity_sources.quantities import quantity
+from ansible_collections.aidc.ops.plugins.module_utils._engines.kube_inputs import PROJECT
 from ansible_collections.aidc.ops.plugins.module_utils._errors import EngineError
 
 HOST = "kubernetes.io/hostname"
@@ -78,9 +79,14 @@ def most(found: Sequence[Asked]) -> Asked:
 
 
 def may_be_on(spec: Mapping[str, Any], labels: Mapping[str, str], taints: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether selector, required affinity and tolerations of a pod's spec allow a node."""
+    """Whether selector, required affinity and tolerations of a pod's spec allow a node.
+
+    What they say of the label PROJECT does not count: a plan gives it to the nodes, and follows from what asks for it.
+    """
     selector = spec.get("nodeSelector")
-    if isinstance(selector, dict) and any(labels.get(key) != value for key, value in selector.items()):
+    if isinstance(selector, dict) and any(
+        labels.get(key) != value for key, value in selector.items() if key != PROJECT
+    ):
         return False
     terms = _required_terms(spec)
     if terms and not any(_matches(term, labels) for term in terms):
@@ -167,6 +173,8 @@ def _matches(term: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
 def _holds(expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
     key, how, values = str(expression.get("key")), expression.get("operator"), expression.get("values") or []
     there = labels.get(key)
+    if key == PROJECT:
+        return True
     if how == "In":
         return there in values
     if how == "NotIn":

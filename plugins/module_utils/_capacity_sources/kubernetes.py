@@ -21,6 +21,7 @@ from ansible_collections.aidc.ops.plugins.module_utils._capacity_sources.kube_po
 from ansible_collections.aidc.ops.plugins.module_utils._capacity_sources.remarks import Remarks
 from ansible_collections.aidc.ops.plugins.module_utils._capacity_sources.room import make_room
 from ansible_collections.aidc.ops.plugins.module_utils._engines import kube_objects as kube
+from ansible_collections.aidc.ops.plugins.module_utils._engines.kube_inputs import PROJECT
 from ansible_collections.aidc.ops.plugins.module_utils._errors import EngineError
 
 KINDS = {"deployment": "Deployment", "statefulset": "StatefulSet", "job": "Job"}
@@ -28,7 +29,8 @@ KINDS = {"deployment": "Deployment", "statefulset": "StatefulSet", "job": "Job"}
 
 _HANDLES = {"deployment": "deployment", "statefulset": "statefulset", "job": "k8sjob"}
 _HASH = "pod-template-hash"
-_PASSING = ("node.kubernetes.io/", kube.TAINT)
+# The last is what a plan sets: where a plan put a workload does not bind the next one.
+_PASSING = ("node.kubernetes.io/", kube.TAINT, PROJECT)
 MOST_COPIES = 200_000
 
 Thing = Mapping[str, Any]
@@ -192,6 +194,7 @@ class _Reading:
             "preemptible": not here,
             "may_move": one.kind in ("deployment", "statefulset") or not here,
             "running_on": sorted(staying),
+            **({"unplanned_copies": len(kept)} if kept else {}),
         }
         self._parts_of_gpus(name, row, amounts)
         return row if self._place(name, one, row) else None
@@ -229,6 +232,9 @@ class _Reading:
         """Put in what is asked of nodes, as far as a problem can say it; False if no node will do."""
         spec = one.pods[0]["spec"] if one.pods else one.spec
         labels = kube_nodes.labels_of(one.pods[0]) if one.pods else one.labels
+        asked = (spec.get("nodeSelector") or {}).get(PROJECT)
+        if asked not in (None, one.space):
+            self._remarks.add("ask by their selector for the nodes of another project than theirs", "workload", name)
         allowed = {
             node
             for node, thing in self._nodes.items()
@@ -271,7 +277,7 @@ def _lives(pod: Thing) -> bool:
 
 
 def _lasting_taints(node: Thing) -> list[dict[str, Any]]:
-    """Without those that only say that the node is out for now."""
+    """Without those that only say that the node is out for now, or what the last plan gave it to."""
     return [taint for taint in kube.taints(node) if not str(taint.get("key")).startswith(_PASSING)]
 
 

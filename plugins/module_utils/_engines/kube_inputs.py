@@ -153,7 +153,7 @@ def parse_node(node: Mapping[str, Any]) -> KubeNode:
         name=seen.name,
         reason=seen.reason,
         gpus=_gpus(node, str(labels.get(_MODEL) or "gpu")),
-        serviceable=not seen.out,
+        serviceable=kube.takes_work(node),
         project=str(labels.get(PROJECT) or ""),
         taint=next((str(one.get("value") or "") for one in kube.taints(node) if _is_ours(one)), None),
     )

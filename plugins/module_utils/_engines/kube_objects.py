@@ -27,6 +27,8 @@ LEAVING = frozenset(
         "node.kubernetes.io/out-of-service",
     }
 )
+# Of nodes of the cluster's own; other work is not wanted there.
+_OWN = frozenset({"node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master"})
 _ENDED = frozenset({"Succeeded", "Failed"})
 _MIRROR = "kubernetes.io/config.mirror"
 # What these controllers lose here they start elsewhere, and the work of the others goes on meanwhile.
@@ -63,6 +65,12 @@ def engine_node(node: Mapping[str, Any], jobs: Iterable[str]) -> EngineNode:
         automatic=out and not own and not foreign and our_taint(node) is None,
         jobs=work,
     )
+
+
+def takes_work(node: Mapping[str, Any]) -> bool:
+    """Whether new pods may come to it."""
+    own = any(taint.get("key") in _OWN and taint.get("effect") != "PreferNoSchedule" for taint in taints(node))
+    return not own and not engine_node(node, ()).out
 
 
 def name_of(thing: Mapping[str, Any]) -> str:

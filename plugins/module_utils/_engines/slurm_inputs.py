@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -59,7 +60,7 @@ _FIELDS = (
     "Requeue",
     "BatchFlag",
     "NodeList",
-    "AdminComment",
+    "admin_comment",
 )
 _STATES = "PD,R,S,CG,CF,SI,SO"
 _JOB_LINE = re.compile(r"[0-9]{1,10}\|")
@@ -73,6 +74,8 @@ _WEIGHT = re.compile(r" Weight=(?P<weight>[0-9]+)")
 _REASON = re.compile(r" Reason=(?P<text>.*?)(?: \[[^\]@\s]+@[^\]\s]+\].*)?$")
 _SETTING = re.compile(r"(?P<key>[A-Za-z0-9_]+)\s*=\s?(?P<value>.*)")
 _GONE = ("Invalid job id specified", "already completing or completed", "Job has already finished")
+_UNKNOWN_FIELD = "Invalid job format specification"
+_NO_RESERVATION = "reservation is invalid"
 _GPU_LIMIT = re.compile(r"(?:^|,)gres/gpu=(?P<count>[0-9]+)(?:,|$)")
 
 
@@ -202,20 +205,31 @@ class SlurmInputs:
                 return
             except EngineError as error:
                 # One that has ended may be taken away at any moment.
-                if present[name].active or "reservation is invalid" not in str(error):
+                if present[name].active or _NO_RESERVATION not in str(error):
                     raise
         self._change("create", "reservation", *words, "StartTime=now", _END)
 
     def end_reservation(self, name: str) -> None:
-        """End a reservation. Jobs that run in it go on: FLEX lets them outlive it."""
+        """End a reservation; one that is gone has ended. Jobs that run in it go on: FLEX lets them outlive it."""
         _checked(name, _RESERVATION, "the name of a reservation")
         try:
             self._change("delete", f"ReservationName={name}")
+            return
         except EngineError as error:
+            if _NO_RESERVATION in str(error):
+                return
             if "in use" not in str(error):
                 raise
-            # Slurm deletes none that a job runs in, but takes it away itself after its end.
-            self._change("update", f"ReservationName={name}", "EndTime=now")
+        # Slurm deletes none that a job runs in, but takes it away itself after its end.
+        end = ("update", f"ReservationName={name}", "EndTime=now")
+        try:
+            self._change(*end)
+        except EngineError as error:
+            if "Invalid time specified" not in str(error):
+                raise
+            # It began in this second, and cannot end in the same one.
+            time.sleep(1.1)
+            self._change(*end)
 
     def limit(self, account: str, gpus: int) -> None:
         """How many GPUs the jobs of an account and of those below it may use at the same time."""
@@ -264,6 +278,9 @@ class SlurmInputs:
         if answer.rc != 0:
             said = (answer.stderr.strip() or answer.stdout.strip())[:500]
             raise EngineError(f"Slurm refused '{command:.500}': {said or 'no reason given'}")
+        # squeue leaves a field out that it does not know, and calls that a success.
+        if _UNKNOWN_FIELD in answer.stderr:
+            raise EngineError(f"squeue cannot tell all of a job: {answer.stderr.strip()[:500]}")
         return answer.stdout
 
 

@@ -12,7 +12,7 @@ import re
 import typing as t
 
 from ansible_collections.aidc.ops.plugins.module_utils._engines.slurm import SlurmEngine
-from ansible_collections.aidc.ops.plugins.module_utils._errors import EngineError, ResizeError
+from ansible_collections.aidc.ops.plugins.module_utils._errors import AidcOpsError, EngineError, ResizeError
 from ansible_collections.aidc.ops.plugins.module_utils._resize.outcome import Outcome
 
 JOB_OPTIONS = ("time_limit", "nodes", "cpus", "memory")
@@ -103,9 +103,11 @@ def resize(engine: SlurmEngine, workload: str, wishes: t.Mapping[str, int], dry_
         for name, wanted in wishes.items()
     }
     changes = [f"{limits[name].key}={after[name]}" for name in wishes if after[name] != before[name]]
-    # All in one command: Slurm takes or refuses them together.
     if changes:
-        engine.update(f"JobId={job}" if job else f"PartitionName={partition}", *changes)
+        try:
+            engine.update(f"JobId={job}" if job else f"PartitionName={partition}", *changes)
+        except EngineError as error:
+            raise EngineError(f"{error}{_made_anyway(engine, workload, limits, before)}") from error
     if changes and not dry_run:
         lines = _lines(engine, job, partition)
         for name, wanted in wishes.items():
@@ -142,6 +144,19 @@ def _lines(engine: SlurmEngine, job: str, partition: str) -> list[str]:
     if not lines:
         raise EngineError(f"Slurm says nothing about {kind} {name}.")
     return lines
+
+
+def _made_anyway(
+    engine: SlurmEngine, workload: str, limits: t.Mapping[str, _Limit], before: t.Mapping[str, str]
+) -> str:
+    """What is changed by a command that Slurm refused, for the end of the message: it keeps what it took until then."""
+    try:
+        lines = _lines(engine, *named(workload))
+        now = {name: _shown(lines, limits[name], workload) for name in before}
+    except AidcOpsError:
+        return ""
+    made = [f"{name} {text}" for name, text in now.items() if text != before[name]]
+    return f"; changed all the same: {', '.join(made)}" if made else ""
 
 
 def _check_states(lines: t.Sequence[str], job: str, wishes: t.Mapping[str, int]) -> None:
@@ -219,16 +234,19 @@ def _number(value: int) -> str:
     return "UNLIMITED" if value == _UNLIMITED else str(value)
 
 
-# NumNodes of a pending job is a range where its owner gave one; MinMemoryCPU where memory was asked for by CPU.
+# NumNodes of a pending job is a range where its owner gave one, and only a range changes its upper end. scontrol takes
+# memory in MiB without a letter, and shows MinMemoryCPU where it was asked for by CPU.
 _JOB = {
     "time_limit": _Limit(re.compile(r" RunTime=\S+ TimeLimit=(\S+) TimeMin="), "TimeLimit", _minutes, _clock),
-    "nodes": _Limit(re.compile(r" NumNodes=(\S+) NumCPUs=[0-9]"), "NumNodes", _count, _number),
+    "nodes": _Limit(
+        re.compile(r" NumNodes=(\S+) NumCPUs=[0-9]"), "NumNodes", _count, lambda number: f"{number}-{number}"
+    ),
     "cpus": _Limit(re.compile(r" NumNodes=\S+ NumCPUs=(\S+) NumTasks="), "NumCPUs", _count, _number),
     "memory": _Limit(
         re.compile(r" MinCPUsNode=\S+ MinMemory(?:Node=|(?=CPU=))(\S+) MinTmpDiskNode="),
         "MinMemoryNode",
         _mebibytes,
-        lambda number: f"{number}M",
+        str,
     ),
 }
 _PARTITION = {

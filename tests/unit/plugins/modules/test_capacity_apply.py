@@ -14,7 +14,7 @@ from ansible_collections.aidc.ops.plugins.module_utils import _runner
 from ansible_collections.aidc.ops.plugins.modules import capacity_apply
 from ansible_collections.aidc.ops.tests.unit.plugins.module_utils._capacity_apply import plans
 from ansible_collections.aidc.ops.tests.unit.plugins.module_utils._capacity_apply.slurm_fake import FakeSlurm, Job
-from ansible_collections.aidc.ops.tests.unit.plugins.module_utils._engines.kube_fake import FakeApi
+from ansible_collections.aidc.ops.tests.unit.plugins.module_utils._engines.kube_fake import FakeApi, node
 from ansible_collections.aidc.ops.tests.unit.plugins.modules.conftest import Controller
 
 NAMES = ("gpu1", "gpu2", "gpu3")
@@ -137,17 +137,31 @@ def test_failures(ask: Ask, slurm: FakeSlurm, arguments: dict[str, Any], message
     assert answer["failed"] and message in answer["msg"] and slurm.changes == []
 
 
-def test_another_engine(ask: Ask, controller: Controller, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plan_for_two_schedulers(ask: Ask, controller: Controller, monkeypatch: pytest.MonkeyPatch) -> None:
     path = controller.folder / "controller.json"
     settings = json.loads(path.read_text("utf-8"))
     settings["engines"] = {"pods": {"kind": "kubernetes", "kubeconfig": "/none"}}
     path.write_text(json.dumps(settings), encoding="utf-8")
-    api = FakeApi(
-        *(
-            {"metadata": {"name": name}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}, "spec": {}}
-            for name in NAMES
-        )
-    )
+    made = FakeSlurm(NAMES[:2])
+    made.jobs = {"1": Job("vision")}
+    monkeypatch.setattr(_runner, "run", made.run)
+    api = FakeApi(node("gpu3"))
+    scale = "/apis/apps/v1/namespaces/talk/deployments/chat/scale"
+    api.put(scale, {"metadata": {"name": "chat"}, "spec": {"replicas": 1}})
     monkeypatch.setattr(capacity_apply, "KubeApi", lambda *_options: api)
-    assert [one["kind"] for one in ask(engine="pods")["changes"]] == ["label"]
-    assert not ask(engine="pods")["changed"]
+    chat = "pods:talk/deployment/chat"
+    works = [plans.work("job/1", "vision"), plans.work(chat, "talk", copies=2)]
+    given = {
+        "problem": plans.problem(NAMES, works),
+        "plan": plans.plan([("job/1", "gpu1"), (chat, "gpu3"), (chat, "gpu3")]),
+        "policy": {"scale": True},
+    }
+    assert "The plan has no node of this scheduler" in ask(engine="pods", **given)["msg"]
+    settings["nodes"]["gpu3"] = {"engine": "pods"}
+    path.write_text(json.dumps(settings), encoding="utf-8")
+    things = [(one["kind"], one["thing"]) for one in ask(engine="pods", **given)["changes"]]
+    assert things == [("label", "nodes gpu3"), ("scale_up", "workload talk/deployment/chat")]
+    assert api.objects[scale]["spec"]["replicas"] == 2 and not ask(engine="pods", **given)["changed"]
+    answer = ask(**given)
+    assert answer["changed"] and not [one for one in answer["changes"] if "gpu3" in one["thing"]], answer
+    assert answer["refused"] == [] and not ask(**given)["changed"]

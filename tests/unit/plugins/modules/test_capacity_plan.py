@@ -11,8 +11,6 @@ from typing import Any
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-pytest.importorskip("highspy")
-
 from ansible_collections.aidc.ops.plugins.modules import capacity_plan
 
 NODE = {"cpu_milli": 64000, "memory_mib": 512000, "gpus": 8, "gpu_model": "H100", "idle_watts": 1000.0}

@@ -57,7 +57,6 @@ def server() -> t.Iterator[FakePrometheus]:
 def test_training_from_a_file_writes_a_model_unless_checking(
     call: t.Callable[..., dict[str, t.Any]], tmp_path: Path
 ) -> None:
-    pytest.importorskip("sklearn")
     lines = ["node,device,model,time,failed,reallocated"]
     for one in drives(80, days=200):
         series = one.series["reallocated"]

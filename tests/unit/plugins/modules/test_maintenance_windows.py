@@ -11,8 +11,6 @@ from typing import Any
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-pytest.importorskip("numpy")
-
 from ansible_collections.aidc.ops.plugins.modules import maintenance_windows
 
 BEGIN = 1767225600

@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 
 from ansible_collections.aidc.ops.plugins.module_utils._autoscale.ahead import foresee
+from ansible_collections.aidc.ops.plugins.module_utils._forecast.forecast import Asked
+from ansible_collections.aidc.ops.plugins.module_utils._forecast.forecast import forecast as make_forecast
+from ansible_collections.aidc.ops.plugins.module_utils._forecast.sources import History
 
 NOW = 10_000.0
 
@@ -32,6 +35,18 @@ def test_the_highest_until_a_replica_serves(startup: float, load: float) -> None
     assert foresee(forecast(5, 7, 9, 2), "chat", 0.5, startup, NOW).load == 1
 
 
+@pytest.mark.parametrize("late", [0, 1, 299.9])
+def test_what_is_made_of_the_values_of_a_server_reaches_from_now(late: float) -> None:
+    """The module asks for the values at the begin of each step, the last of which is going on."""
+    values = [(300.0 * step, float(step % 2)) for step in range(100)]
+    made = make_forecast([History("chat", "", values)], Asked(300, 12, 2, "seasonal_naive", (0.9,)))
+    now = values[-1][0] + late
+    assert made["times"][0] == values[-1][0] + 300 > now
+    for startup, load in ((0, 0), (1000, 1), (3300, 1)):
+        assert foresee(made, "total", 0.9, startup, now).load == load
+    assert "does not reach" in foresee(made, "total", 0.9, 4000, now).missing
+
+
 @pytest.mark.parametrize(
     ("given", "name", "quantile", "message"),
     [
@@ -42,7 +57,7 @@ def test_the_highest_until_a_replica_serves(startup: float, load: float) -> None
         (forecast(5, 7), "chat", 0.99, "no quantile 0.99"),
         (forecast(), "chat", 0.9, "does not reach"),
         (forecast(5), "chat", 0.9, "does not reach"),
-        (forecast(5, 7, 9, begin=NOW + 1), "chat", 0.9, "does not reach"),
+        (forecast(5, 7, 9, begin=NOW + 301), "chat", 0.9, "does not reach"),
         (forecast(5, 7, 9, begin=NOW - 5000), "chat", 0.9, "does not reach"),
         (forecast(5, math.nan, 9), "chat", 0.9, "no numbers from 0 on"),
         (forecast(5, -1, 9), "chat", 0.9, "no numbers from 0 on"),

@@ -7,9 +7,6 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("numpy")
-pytest.importorskip("highspy")
-
 from ansible_collections.aidc.ops.plugins.module_utils._capacity import linear, numeric
 from ansible_collections.aidc.ops.plugins.module_utils._capacity.board import Board
 from ansible_collections.aidc.ops.plugins.module_utils._capacity.case import prepare

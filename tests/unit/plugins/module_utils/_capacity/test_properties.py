@@ -10,9 +10,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-pytest.importorskip("numpy")
-pytest.importorskip("highspy")
-
 from ansible_collections.aidc.ops.plugins.module_utils._capacity.model import Problem, read_problem
 from ansible_collections.aidc.ops.plugins.module_utils._capacity.planner import make_plan
 from ansible_collections.aidc.ops.plugins.module_utils._capacity.strategies import PLAIN
@@ -104,6 +101,7 @@ def problems(draw: Any) -> Problem:
     )
 
 
+@pytest.mark.slow
 @SLOWLY
 @given(problem=problems(), strategy=st.sampled_from(PLAIN))
 def test_no_plan_breaks_a_rule_and_none_beats_the_bound(problem: Problem, strategy: str) -> None:

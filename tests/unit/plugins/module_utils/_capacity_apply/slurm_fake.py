@@ -116,7 +116,7 @@ class FakeSlurm:
 
     def _squeue(self, words: list[str]) -> str:
         form = next(word for word in words if word.startswith("--Format="))
-        assert form.endswith("NodeList:|,AdminComment:"), "the free text of administrators is the last field"
+        assert form.endswith("NodeList:|,admin_comment:"), "the free text of administrators is the last field"
         return "".join(
             "|".join(
                 (

@@ -114,6 +114,19 @@ def test_what_the_policy_does_not_let(site: Site) -> None:
     assert len([one for one in found.changes if one.kind == "taint"]) == 1 and found.later[0].kind == "taint"
 
 
+def test_copies_that_the_plan_leaves_alone_are_replicas_too(site: Site) -> None:
+    works = [{**WORKS[0], "copies": 1, "unplanned_copies": 1}, {**WORKS[1], "copies": 1, "unplanned_copies": 2}]
+    made_of = plans.problem(NAMES, works)
+    changes = site.apply(made_of, plans.plan([(TAGGER, "n1")]))
+    assert [one for one in told(changes) if one[0] != "label"] == [], "1 + 1 and 0 + 2 are what they have"
+
+
+def test_a_node_of_the_cluster_s_own_is_not_one_that_has_come_back(site: Site) -> None:
+    site.api.node("n3")["spec"]["taints"] = [{"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}]
+    rows = [plans.node("n1"), plans.node("n2"), plans.node("n3", in_service=False)]
+    assert site.compare(plans.problem(rows, WORKS)).notes == []
+
+
 def test_what_is_gone_falls_away(site: Site) -> None:
     del site.api.objects[scale_path(CHAT)]
     found = site.compare()

@@ -196,11 +196,14 @@ def test_demand_is_less_what_is_there() -> None:
 
 
 def test_several_engines() -> None:
-    pods = state(node("k1"), node("s1"), work("x/pod/a", running_on=["s1"]), work("x/pod/b", after=["x/pod/a"]))
+    halves = work("x/deployment/c", copies=3, running_on=["s1", "k1"], unplanned_copies=1)
+    pods = state(node("k1"), node("s1"), work("x/pod/a", running_on=["s1"]), work("x/pod/b", after=["x/pod/a"]), halves)
     states = {"engine": state(node("s1"), node("k1"), work("job/1"), notes=("It rains.",)), "pods": pods}
     built = build(Sources(states=states, chosen={"k1": "pods"}, at=NOW, now=NOW))
     assert set(nodes_of(built)) == {"s1", "k1"}
-    assert set(built.handles) == {"job/1", "pods:x/pod/b"}, "what runs on nodes of the other engine is not planned here"
+    other = works_of(built)["pods:x/deployment/c"]
+    assert (other["copies"], other["running_on"], other["unplanned_copies"]) == (2, ["k1"], 2)
+    assert set(built.handles) == {"job/1", "pods:x/pod/b", "pods:x/deployment/c"}, "what runs on s1 is not planned here"
     assert built.handles["pods:x/pod/b"]["engine"] == "pods" and built.notes[0] == "It rains."
     assert "are in pods, but belong to another engine by the settings file: s1" in notes_of(built)
 

@@ -128,6 +128,7 @@ def test_copies_on_nodes_that_are_out() -> None:
     state = state_of(nodes, pods, deployment=[deployment("tagger", 3)])
     row = rows_of(state)["vision/deployment/tagger"]
     assert (row["copies"], row["running_on"]) == (2, ["a"]), "what the dead node had needs a place"
+    assert row["unplanned_copies"] == 1
     assert state.handles["vision/deployment/tagger"]["replicas"] == 3
     assert "have copies on nodes that take no new work" in notes_of(state)
 
@@ -189,6 +190,23 @@ def test_a_taint_that_only_says_that_a_node_is_out_forbids_nothing() -> None:
     cordon = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
     state = state_of([node("a", unschedulable=True, taints=[cordon])], deployment=[deployment("tagger")])
     assert set(state.handles) == {"vision/deployment/tagger"}
+
+
+def test_what_a_plan_set_does_not_bind_the_next_one() -> None:
+    set_by_plan = {"taints": [{"key": "aidc.ops/project", "value": "talk", "effect": "NoSchedule"}]}
+    nodes = [node("a", labels={**H100, "aidc.ops/project": "talk"}, **set_by_plan), node("b")]
+    anti = {"key": "aidc.ops/project", "operator": "In", "values": ["vision"]}
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [{"matchExpressions": [anti]}]}}
+    wanted = {
+        "plain": spec(1),
+        "own": spec(1, nodeSelector={"aidc.ops/project": "vision"}),
+        "affine": spec(1, affinity={"nodeAffinity": required}),
+        "wrong": spec(1, nodeSelector={"aidc.ops/project": "talk"}),
+    }
+    state = state_of(nodes, deployment=[deployment(name, 1, body) for name, body in wanted.items()])
+    assert {name.rpartition("/")[2] for name in rows_of(state)} == set(wanted)
+    (note,) = state.notes
+    assert note.endswith("the nodes of another project than theirs: vision/deployment/wrong.")
 
 
 def test_spread() -> None:

@@ -180,3 +180,44 @@ def test_a_reservation_that_vanishes_while_it_is_changed_is_made_anew(monkeypatc
     states.pop(0)
     with pytest.raises(EngineError, match="reservation is invalid"):
         SlurmInputs("scontrol", "squeue", 5).reserve("a", "p", ["n1"])
+
+
+def test_a_field_that_squeue_does_not_know(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(argv: Any, timeout: float, env: Any = None) -> Result:
+        if argv[0] == "squeue":
+            return Result(0, JOB, "squeue: error: Invalid job format specification: admin_comment")
+        return Result(0, "ClusterName = test\n", "")
+
+    monkeypatch.setattr(_runner, "run", run)
+    with pytest.raises(EngineError, match=r"cannot tell all of a job: .*admin_comment"):
+        SlurmInputs("scontrol", "squeue", 5).now([])
+
+
+@pytest.mark.parametrize(
+    ("refused", "calls"),
+    [
+        ([], ["delete"]),
+        (["Requested reservation is invalid"], ["delete"]),
+        (["Requested reservation is in use"], ["delete", "update"]),
+        # It began in this second.
+        (["Requested reservation is in use", "Invalid time specified"], ["delete", "update", "update"]),
+    ],
+)
+def test_the_end_of_a_reservation(monkeypatch: pytest.MonkeyPatch, refused: list[str], calls: list[str]) -> None:
+    seen: list[str] = []
+
+    def run(argv: Any, timeout: float, env: Any = None) -> Result:
+        seen.append(argv[1])
+        return Result(1, "", refused[len(seen) - 1]) if len(seen) <= len(refused) else Result(0, "", "")
+
+    monkeypatch.setattr(_runner, "run", run)
+    monkeypatch.setattr(slurm_inputs.time, "sleep", lambda _seconds: None)
+    SlurmInputs("scontrol", "squeue", 5).end_reservation("a")
+    assert seen == calls
+
+
+@pytest.mark.parametrize("refused", [["Access denied"], ["Requested reservation is in use", "Access denied"]])
+def test_a_reservation_that_cannot_be_ended(monkeypatch: pytest.MonkeyPatch, refused: list[str]) -> None:
+    monkeypatch.setattr(_runner, "run", lambda *_argv: Result(1, "", refused.pop(0)))
+    with pytest.raises(EngineError, match="Access denied"):
+        SlurmInputs("scontrol", "squeue", 5).end_reservation("a")

@@ -11,7 +11,6 @@ from ansible_collections.aidc.ops.plugins.module_utils._predict.model import Mod
 from ansible_collections.aidc.ops.plugins.module_utils._predict.series import DAY, Device, Series
 from ansible_collections.aidc.ops.tests.unit.plugins.module_utils._predict.generated import drives
 
-pytest.importorskip("sklearn")
 # Training takes seconds.
 pytestmark = pytest.mark.slow
 

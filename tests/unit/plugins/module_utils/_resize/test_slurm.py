@@ -28,12 +28,16 @@ PARTITION = (
 
 
 class Scontrol:
-    """Keeps the lines of one job and one partition. ``deaf``: takes changes and forgets them."""
+    """Keeps the lines of one job and one partition.
+
+    ``deaf``: takes changes and forgets them. ``refuses``: the word at which it stops, with those before it made.
+    """
 
     def __init__(self) -> None:
         self.lines = {"job": [JOB], "partition": [PARTITION]}
         self.changes: list[tuple[str, ...]] = []
         self.deaf = False
+        self.refuses = ""
 
     def run(self, argv: Sequence[str], timeout: float) -> _runner.Result:
         if argv[1] == "--oneliner":
@@ -46,8 +50,10 @@ class Scontrol:
         kind = "job" if argv[2].startswith("JobId=") else "partition"
         for word in () if self.deaf else argv[3:]:
             key, value = word.split("=")
+            if key == self.refuses:
+                return _runner.Result(1, "", f"{key} invalid for job 12")
             # It converts where no digit is lost by that.
-            value = {"65536M": "64G"}.get(value, value)
+            value = {"65536": "64G"}.get(value, value)
             key_in_line = "MinMemory(?:Node|CPU)" if key == "MinMemoryNode" else key
             self.lines[kind] = [re.sub(rf" {key_in_line}=\S+", f" {key}={value}", line) for line in self.lines[kind]]
         return _runner.Result(0, "", "")
@@ -70,7 +76,9 @@ def test_all_limits_of_a_job_in_one_command(scontrol: Scontrol) -> None:
     assert dry.changed and not scontrol.changes
     outcome = resize("job/12", **wishes)
     assert outcome.before == {"time_limit": "01:00:00", "nodes": "1-1", "cpus": "4", "memory": "4G"}
-    assert scontrol.changes == [("JobId=12", "TimeLimit=1-01:00:00", "NumNodes=2", "NumCPUs=8", "MinMemoryNode=65536M")]
+    assert scontrol.changes == [
+        ("JobId=12", "TimeLimit=1-01:00:00", "NumNodes=2-2", "NumCPUs=8", "MinMemoryNode=65536")
+    ]
     for workload in ("job/12", "12"):
         assert not resize(workload, **wishes).changed
     assert len(scontrol.changes) == 1
@@ -130,6 +138,14 @@ def test_a_change_that_is_not_shown_afterwards(scontrol: Scontrol) -> None:
     scontrol.deaf = True
     with pytest.raises(EngineError, match="shows time_limit 01:00:00 in place of 0-01:30:00"):
         resize("job/12", time_limit=90)
+
+
+def test_a_change_of_which_a_part_is_made(scontrol: Scontrol) -> None:
+    scontrol.refuses = "NumNodes"
+    with pytest.raises(EngineError, match=r"NumNodes invalid for job 12; changed all the same: time_limit 0-01:30:00$"):
+        resize("12", time_limit=90, nodes=2)
+    with pytest.raises(EngineError, match=r"NumNodes invalid for job 12$"):
+        resize("12", nodes=2)
 
 
 @pytest.mark.parametrize(

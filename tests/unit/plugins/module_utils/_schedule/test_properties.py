@@ -10,8 +10,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-pytest.importorskip("numpy")
-
 from ansible_collections.aidc.ops.plugins.module_utils._schedule.figures import figures
 from ansible_collections.aidc.ops.plugins.module_utils._schedule.model import ENDLESS, HOUR, Timed, Window
 from ansible_collections.aidc.ops.plugins.module_utils._schedule.order import ORDERS

@@ -7,8 +7,6 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("numpy")
-
 from ansible_collections.aidc.ops.plugins.module_utils._capacity.model import ProblemError
 from ansible_collections.aidc.ops.plugins.module_utils._schedule.figures import figures, missed
 from ansible_collections.aidc.ops.plugins.module_utils._schedule.model import HOUR, Run, Timed

@@ -127,6 +127,7 @@ def test_the_page_loads_nothing_and_is_the_same_each_time() -> None:
     assert write(full()) == text
 
 
+@pytest.mark.slow
 def test_a_thousand_nodes_of_eight_gpus_are_a_page_below_three_megabytes() -> None:
     nodes = [node(f"gpu-{number:04}", f"r{number // 16:02}", 8) for number in range(1000)]
     works = [
