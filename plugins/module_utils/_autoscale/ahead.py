@@ -35,7 +35,7 @@ def foresee(forecast: t.Any, name: str, quantile: float, startup: float, now: fl
             return Foreseen(None, "the forecast has not one value for each time")
     except (KeyError, TypeError, ValueError, AttributeError):
         return Foreseen(None, "the forecast is not what capacity_forecast returns")
-    if not times or not step > 0 or now < times[0] - step or now + startup > times[-1] + step:
+    if not times or not math.isfinite(step) or step <= 0 or now < times[0] - step or now + startup > times[-1] + step:
         return Foreseen(None, f"the forecast does not reach from now to {startup:.0f} s ahead")
     until = max(now + startup, times[0])
     ahead = [value for moment, value in zip(times, values) if moment + step > now and moment <= until]

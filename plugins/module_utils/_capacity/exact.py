@@ -307,7 +307,7 @@ def _assign(
             return
         has = here.get(node)
         if has is None:
-            content = next(reversed(left))
+            content = next(reversed(left), ())
         else:
             content = max(left, key=lambda one: (sum(min(has.get(size, 0), copies) for size, copies in one), one))
         left[content] -= 1

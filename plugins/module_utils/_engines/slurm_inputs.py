@@ -382,10 +382,10 @@ def parse_limits(text: str) -> dict[str, int | None]:
     """``sacctmgr --parsable2 show association format=Account,GrpTRES`` of accounts."""
     limits: dict[str, int | None] = {}
     for line in text.splitlines():
-        account, bar, limit = line.strip().partition("|")
+        account, divider, limit = line.strip().partition("|")
         if not line.strip():
             continue
-        if not bar:
+        if not divider:
             raise EngineError(f"sacctmgr gave a line that is no account: {line[:200]!r}")
         found = _GPU_LIMIT.search(limit)
         limits[account] = int(found["count"]) if found else None

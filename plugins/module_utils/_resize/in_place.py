@@ -50,16 +50,7 @@ def resize(engine: KubernetesEngine, workload: kube.Workload, wishes: containers
         path, name = f"/api/v1/namespaces/{workload.space}/pods/{kube_objects.name_of(pod)}", kube_objects.name_of(pod)
         shown: list[tuple[t.Any, t.Any]] = []
 
-        def decide(
-            found: dict[str, t.Any], name: str = name, shown: list[tuple[t.Any, t.Any]] = shown
-        ) -> dict[str, t.Any] | None:
-            present = _containers(found)
-            made = containers.resized(present, wishes, f"pod {name}")
-            shown.append((containers.shown(present, wishes), containers.shown(made, wishes)))
-            if shown[-1][0] == shown[-1][1]:
-                return None
-            return {"metadata": {"resourceVersion": kube_objects.version(found)}, "spec": {"containers": made}}
-
+        decide = _decision(f"pod {name}", wishes, shown)
         if engine.change(f"{path}/resize", decide, f"pod {workload.space}/{name}"):
             before[name], after[name] = shown[-1]
             if not dry_run and containers.shown(_containers(engine.api.get(path)), wishes) != after[name]:
@@ -69,6 +60,22 @@ def resize(engine: KubernetesEngine, workload: kube.Workload, wishes: containers
         "method rolling when pods may be replaced.",
     )
     return Outcome({"pods": before}, {"pods": after}, "in_place", notes if after else ())
+
+
+def _decision(
+    pod: str, wishes: containers.Wishes, shown: list[tuple[t.Any, t.Any]]
+) -> t.Callable[[dict[str, t.Any]], dict[str, t.Any] | None]:
+    """What is to be written to a pod as it is found; *shown* gets what it had and would have, at each try."""
+
+    def decide(found: dict[str, t.Any]) -> dict[str, t.Any] | None:
+        present = _containers(found)
+        made = containers.resized(present, wishes, pod)
+        shown.append((containers.shown(present, wishes), containers.shown(made, wishes)))
+        if shown[-1][0] == shown[-1][1]:
+            return None
+        return {"metadata": {"resourceVersion": kube_objects.version(found)}, "spec": {"containers": made}}
+
+    return decide
 
 
 def progress(pod: t.Mapping[str, t.Any]) -> str:

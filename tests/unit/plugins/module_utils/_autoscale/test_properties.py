@@ -6,7 +6,6 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -23,7 +22,7 @@ VALUES = st.one_of(st.floats(0, 500), st.sampled_from([math.nan, math.inf, -1.0,
 
 
 @st.composite
-def many_limits(draw: Any) -> Limits:
+def many_limits(draw: st.DrawFn) -> Limits:
     minimum = draw(st.integers(1, 5))
     return Limits(
         target=draw(st.floats(0.1, 50)),
@@ -40,7 +39,7 @@ def many_limits(draw: Any) -> Limits:
 
 
 @st.composite
-def services(draw: Any) -> Service:
+def services(draw: st.DrawFn) -> Service:
     replicas = draw(st.integers(0, 40))
     moments = st.one_of(st.none(), st.floats(NOW - 1000, NOW + 1000))
     return Service(

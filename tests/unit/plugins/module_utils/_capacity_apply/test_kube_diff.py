@@ -46,11 +46,11 @@ class Site:
             self.api.put(scale_path(workload), {"metadata": {"name": workload}, "spec": {"replicas": replicas}})
         self.inputs = KubeInputs(self.api)
 
-    def compare(self, made_of: Any = PROBLEM, made: Any = PLAN, policy: ApplyPolicy = OPEN) -> Difference:
-        wanted = wanted_of(read_problem(made_of), made)
+    def compare(self, made_of: Any = PROBLEM, made: Any = None, policy: ApplyPolicy = OPEN) -> Difference:
+        wanted = wanted_of(read_problem(made_of), PLAN if made is None else made)
         return kube_diff.difference(wanted, self.inputs.now(kube_diff.workloads(wanted)), policy)
 
-    def apply(self, made_of: Any = PROBLEM, made: Any = PLAN, policy: ApplyPolicy = OPEN) -> list[Change]:
+    def apply(self, made_of: Any = PROBLEM, made: Any = None, policy: ApplyPolicy = OPEN) -> list[Change]:
         changes = self.compare(made_of, made, policy).changes
         for change in changes:
             assert carry_out.in_kubernetes(change, self.inputs)

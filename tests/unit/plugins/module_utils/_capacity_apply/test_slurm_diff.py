@@ -45,12 +45,12 @@ class Site:
         self.slurm = FakeSlurm(NAMES)
         self.inputs = SlurmInputs("/bin/scontrol", "/bin/squeue", 5)
 
-    def compare(self, made_of: Any = TWO, made: Any = PLAN, policy: ApplyPolicy = ALL) -> Difference:
-        wanted = wanted_of(read_problem(made_of), made)
+    def compare(self, made_of: Any = TWO, made: Any = None, policy: ApplyPolicy = ALL) -> Difference:
+        wanted = wanted_of(read_problem(made_of), PLAN if made is None else made)
         accounts = [project.name for project in wanted.problem.projects]
         return slurm_diff.difference(wanted, self.inputs.now(accounts), policy)
 
-    def apply(self, made_of: Any = TWO, made: Any = PLAN, policy: ApplyPolicy = ALL) -> list[Change]:
+    def apply(self, made_of: Any = TWO, made: Any = None, policy: ApplyPolicy = ALL) -> list[Change]:
         """All changes made; a second comparison finds none."""
         changes = self.compare(made_of, made, policy).changes
         for change in changes:

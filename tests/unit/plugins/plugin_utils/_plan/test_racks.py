@@ -58,8 +58,8 @@ def test_more_than_eight_gpus_take_rows_and_a_node_without_shows_its_cpu() -> No
     )
     wide = racks.tile(then.nodes["gpu-1"], then, racks.colours(then), "used")
     assert cells(wide, "p0") == [(0, 11, 8, 10), (9, 11, 8, 10)] and 'viewBox="0 0 71 21"' in wide
-    bar = racks.tile(then.nodes["cpu-1"], then, racks.colours(then), "used")
-    assert 'class="c" d="M0 0h4.4v10H0z"' in bar and "4 of 64 cores in use" in bar
+    cores = racks.tile(then.nodes["cpu-1"], then, racks.colours(then), "used")
+    assert 'class="c" d="M0 0h4.4v10H0z"' in cores and "4 of 64 cores in use" in cores
 
 
 def test_the_title_says_in_words_what_the_colours_say() -> None:
