@@ -37,7 +37,7 @@ options:
     description:
       - The GPUs, each by its index, its UUID, its PCI address or its device identity as
         RV(aidc.ops.gpu_info#module:gpus[].device) reports it, or V(all).
-      - A GPU that does not answer is a failure if it is named, and else left out and told in RV(skipped).
+      - A GPU that does not answer is a failure if it is named, and else left out and told in RV(left_out).
     type: list
     elements: str
     default: [all]
@@ -143,7 +143,7 @@ reboot_needed:
   description: Whether one of the GPUs waits for a reboot.
   returned: when the GPUs are known
   type: bool
-skipped:
+left_out:
   description: GPUs that do not answer and were left out.
   returned: when the GPUs are known
   type: list
@@ -190,7 +190,7 @@ def answer(rows: Rows, silent: t.Sequence[t.Mapping[str, t.Any]]) -> dict[str, t
         "gpus": rows,
         "reset_needed": any(row["reset_needed"] for row in rows),
         "reboot_needed": any(row["reboot_needed"] for row in rows),
-        "skipped": [{"index": gpu["index"], "device": gpu["device"], "error": node.why_silent(gpu)} for gpu in silent],
+        "left_out": [{"index": gpu["index"], "device": gpu["device"], "error": node.why_silent(gpu)} for gpu in silent],
         "diff": {side: {row["uuid"]: row[side] for row in rows if row["changed"]} for side in ("before", "after")},
     }
 

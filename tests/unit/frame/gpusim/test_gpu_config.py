@@ -203,7 +203,7 @@ def test_a_lost_gpu_is_left_out_unless_it_is_named(node: Node, configure: Config
     node.gpusim("inject", "xid79", "--gpu", "2")
     everyone, named = configure({"persistence": True}, {"gpus": ["2"], "persistence": True})
     assert [gpu["index"] for gpu in everyone["gpus"]] == [0, 1, 3] and everyone["changed"]
-    assert [(one["index"], one["error"]) for one in everyone["skipped"]] == [(2, "GPU is lost")]
+    assert [(one["index"], one["error"]) for one in everyone["left_out"]] == [(2, "GPU is lost")]
     assert named["failed"] and "GPU 2: GPU is lost" in named["msg"]
 
 
