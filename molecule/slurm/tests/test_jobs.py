@@ -32,7 +32,8 @@ def test_a_job_may_ask_for_a_model() -> None:
 
 
 def test_two_jobs_on_a_node_do_not_share_gpus() -> None:
-    jobs = [submit("--nodelist=gpu1 --gres=gpu:4", f"{SHOW}; sleep 3") for _number in range(2)]
+    # On a busy machine it takes seconds to submit the second one.
+    jobs = [submit("--nodelist=gpu1 --gres=gpu:4", f"{SHOW}; sleep 10") for _number in range(2)]
     running = "squeue --noheader --states=RUNNING --nodelist=gpu1"
     wait_for(lambda: container("ctl").check_output(running).count("gpu1") == 2, 20, "both jobs run at the same time")
     first, second = (set(output(job).strip().split(",")) for job in jobs)
