@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import sys
 import time
 from dataclasses import replace
@@ -155,21 +154,11 @@ def main(arguments: list[str]) -> int:
     if not options.json:
         print("".join(f"{name:>17}" if place else f"{name:12}" for place, name in enumerate(COLUMNS)), flush=True)
     as_is, failed = None, False
-    context = multiprocessing.get_context("spawn")
-    for policy in POLICIES:
-        ours, theirs = context.Pipe(duplex=False)
-        child = context.Process(target=measure, args=(options, policy, theirs))
-        child.start()
-        theirs.close()
-        try:
-            row = ours.recv()
-        except EOFError:
+    for row in openb.measured(measure, options, POLICIES):
+        if row is None:
             failed = True
-            print(f"{policy}: no result", file=sys.stderr)
             continue
-        finally:
-            child.join()
-        as_is = row["kilowatts_all_on"] if policy == "spread" else as_is
+        as_is = row["kilowatts_all_on"] if row["policy"] == "spread" else as_is
         row["saved_pct"] = None if not as_is else round(100 * (1 - row["kilowatts"] / as_is), 1)
         if options.json:
             print(json.dumps(row), flush=True)

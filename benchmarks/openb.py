@@ -26,6 +26,7 @@ import random
 import resource
 import sys
 import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +160,25 @@ def measure(options: argparse.Namespace, policy: str, pipe: Any) -> None:
     pipe.send(row)
 
 
+def measured(
+    measure: Callable[[argparse.Namespace, str, Any], None], options: argparse.Namespace, policies: Sequence[str]
+) -> Iterator[dict[str, Any] | None]:
+    """The row of each policy, each in a process of its own so that none has the memory of another; None if it died."""
+    context = multiprocessing.get_context("spawn")
+    for policy in policies:
+        ours, theirs = context.Pipe(duplex=False)
+        child = context.Process(target=measure, args=(options, policy, theirs))
+        child.start()
+        theirs.close()
+        try:
+            yield ours.recv()
+        except EOFError:
+            print(f"{policy}: no result", file=sys.stderr)
+            yield None
+        finally:
+            child.join()
+
+
 def main(arguments: list[str]) -> int:
     """Entry point; see the text at the top."""
     parser = argparse.ArgumentParser(description="GPUs that each placement strategy allocates on the openb trace.")
@@ -177,21 +197,10 @@ def main(arguments: list[str]) -> int:
     if not options.json:
         print("".join(f"{name:>16}" if place else f"{name:32}" for place, name in enumerate(COLUMNS)), flush=True)
     failed = False
-    context = multiprocessing.get_context("spawn")
-    for policy in options.policies:
-        ours, theirs = context.Pipe(duplex=False)
-        child = context.Process(target=measure, args=(options, policy, theirs))
-        child.start()
-        theirs.close()
-        try:
-            row = ours.recv()
-        except EOFError:
+    for row in measured(measure, options, options.policies):
+        if row is None:
             failed = True
-            print(f"{policy}: no result", file=sys.stderr)
-            continue
-        finally:
-            child.join()
-        if options.json:
+        elif options.json:
             print(json.dumps(row), flush=True)
         else:
             cells = ["-" if row[name] is None else str(row[name]) for name in COLUMNS]

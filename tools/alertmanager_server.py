@@ -11,8 +11,6 @@ import json
 import os
 import random
 import socket
-import subprocess
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
@@ -20,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from prometheus_server import program
+from server_process import ServerProcess
 
 
 class AlertmanagerServerError(Exception):
@@ -48,27 +47,25 @@ def _free_port() -> int:
             return port
 
 
-class AlertmanagerServer:
+class AlertmanagerServer(ServerProcess):
     """One server whose files are below *folder*; use it with ``with``. Peers are ``address:port`` of the gossip."""
+
+    name = "alertmanager"
+    error = AlertmanagerServerError
 
     def __init__(self, folder: Path, config: str, flags: Sequence[str] = ()) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.folder = folder
+        super().__init__(folder)
         self.config = folder / "alertmanager.yml"
         self.config.write_text(config, encoding="utf-8")
         self.port = _free_port()
         self.gossip = f"127.0.0.1:{_free_port()}"
         self.peers: list[str] = []
         self._flags = list(flags)
-        self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
-
-    @property
-    def log(self) -> Path:
-        return self.folder / "alertmanager.log"
 
     def get(self, path: str) -> Any:
         """The answer of the API below /api/v2/."""
@@ -94,35 +91,10 @@ class AlertmanagerServer:
             *(f"--cluster.peer={peer}" for peer in self.peers),
             *self._flags,
         ]
-        with self.log.open("wb") as log:
-            self._process = subprocess.Popen(line, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        give_up_at = time.monotonic() + seconds
-        while not self._answers():
-            if self._process.poll() is not None or time.monotonic() > give_up_at:
-                self.stop()
-                raise AlertmanagerServerError(
-                    f"Alertmanager does not answer: {self.log.read_text(errors='replace')[-2000:]}"
-                )
-            time.sleep(0.1)
+        self.launch(line, seconds)
         return self
 
-    def stop(self) -> None:
-        if self._process is not None:
-            self._process.terminate()
-            try:
-                self._process.wait(30)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-            self._process = None
-
-    def __enter__(self) -> AlertmanagerServer:
-        return self
-
-    def __exit__(self, *_exc: object) -> None:
-        self.stop()
-
-    def _answers(self) -> bool:
+    def answers(self) -> bool:
         try:
             self.get("status")
         except (urllib.error.URLError, OSError):

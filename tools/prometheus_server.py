@@ -12,11 +12,12 @@ import os
 import shutil
 import socket
 import subprocess
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
+
+from server_process import ServerProcess
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache"
@@ -71,18 +72,20 @@ def _unpack(package: str, target: Path) -> None:
     unfinished.rename(target)
 
 
-class PrometheusServer:
+class PrometheusServer(ServerProcess):
     """One server whose files are below *folder*. Fill it first, then start it; use it with ``with``."""
 
+    name = "prometheus"
+    error = PrometheusServerError
+
     def __init__(self, folder: Path, flags: Sequence[str] = (), config: str = NO_TARGETS, scheme: str = "http") -> None:
-        self.folder = folder
+        super().__init__(folder)
         self.data = folder / "data"
         self.data.mkdir(parents=True, exist_ok=True)
         self.config = folder / "prometheus.yml"
         self.config.write_text(config, encoding="utf-8")
         self._flags = list(flags)
         self._scheme = scheme
-        self._process: subprocess.Popen[bytes] | None = None
         self.port = _free_port()
         # Another build of the server than the one of program(), for a test of two.
         self.binary: Path | None = None
@@ -90,10 +93,6 @@ class PrometheusServer:
     @property
     def url(self) -> str:
         return f"{self._scheme}://127.0.0.1:{self.port}"
-
-    @property
-    def log(self) -> Path:
-        return self.folder / "prometheus.log"
 
     def fill(self, openmetrics: Path) -> None:
         """Write the samples of an OpenMetrics file, each with its own time, into the database."""
@@ -112,35 +111,10 @@ class PrometheusServer:
             "--log.level=warn",
             *self._flags,
         ]
-        with self.log.open("wb") as log:
-            self._process = subprocess.Popen(line, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        give_up_at = time.monotonic() + seconds
-        while not self._listens():
-            if self._process.poll() is not None or time.monotonic() > give_up_at:
-                self.stop()
-                raise PrometheusServerError(
-                    f"prometheus does not answer: {self.log.read_text(errors='replace')[-2000:]}"
-                )
-            time.sleep(0.1)
+        self.launch(line, seconds)
         return self
 
-    def stop(self) -> None:
-        if self._process is not None:
-            self._process.terminate()
-            try:
-                self._process.wait(30)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-            self._process = None
-
-    def __enter__(self) -> PrometheusServer:
-        return self
-
-    def __exit__(self, *_exc: object) -> None:
-        self.stop()
-
-    def _listens(self) -> bool:
+    def answers(self) -> bool:
         if self._scheme != "http":
             # Certificates and logins are what such a test is about; an open port is all that can be asked here.
             with socket.socket() as probe:

@@ -8,20 +8,13 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible.errors import AnsibleFilterError
-
-from ansible_collections.aidc.ops.plugins.plugin_utils._plan.page import Material, write
+from ansible_collections.aidc.ops.plugins.plugin_utils._plan.asked import tell
+from ansible_collections.aidc.ops.plugins.plugin_utils._plan.page import write
 
 
 def capacity_page(plan: t.Any, problem: t.Any, **parts: t.Any) -> str:
     """The page of the plan of a problem; *parts* are the fields of Material."""
-    try:
-        return write(Material(plan, problem, **{name: part for name, part in parts.items() if part is not None}))
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as exc:
-        told = f"{exc}" if isinstance(exc, ValueError) else repr(exc)
-        raise AnsibleFilterError(
-            f"aidc.ops.capacity_page takes a plan of aidc.ops.capacity_plan and the problem it belongs to: {told}"
-        ) from exc
+    return tell("capacity_page", write, plan, problem, parts)
 
 
 class FilterModule:

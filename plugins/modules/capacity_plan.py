@@ -218,7 +218,6 @@ purchase:
 
 import json
 import os
-import tempfile
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -226,7 +225,9 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.aidc.ops.plugins.module_utils._capacity import questions
 from ansible_collections.aidc.ops.plugins.module_utils._capacity.model import Problem, ProblemError, read_problem
 from ansible_collections.aidc.ops.plugins.module_utils._capacity.planner import PlanError, make_plan
+from ansible_collections.aidc.ops.plugins.module_utils._capacity.problem_file import problem_data
 from ansible_collections.aidc.ops.plugins.module_utils._capacity.strategies import STRATEGIES, Weights
+from ansible_collections.aidc.ops.plugins.module_utils._hardware.atomic_file import FileError, find, write
 
 WEIGHTS = {
     name: {"type": "float", "default": default}
@@ -236,14 +237,7 @@ WEIGHTS = {
 
 def problem_of(params: dict[str, Any]) -> Problem:
     """The problem as it is asked about."""
-    data = params["problem"]
-    if data is None:
-        try:
-            with open(params["path"], encoding="utf-8") as stream:
-                data = json.load(stream)
-        except (OSError, ValueError) as error:
-            raise ProblemError(f"{params['path']} cannot be read as JSON: {error}") from error
-    problem = questions.without_nodes(read_problem(data), params["fail_nodes"])
+    problem = questions.without_nodes(read_problem(problem_data(params)), params["fail_nodes"])
     factors = params["scale_projects"]
     try:
         problem = questions.scaled(problem, {str(name): float(factor) for name, factor in factors.items()})
@@ -260,25 +254,13 @@ def lines(plan: dict[str, Any]) -> str:
     return "".join(sorted(rows))
 
 
-def kept(path: str) -> dict[str, Any]:
-    """The plan that is there; empty where there is none that can be read."""
+def kept(text: str | None) -> dict[str, Any]:
+    """The plan that a file has; empty where it has none."""
     try:
-        with open(path, encoding="utf-8") as stream:
-            found = json.load(stream)
-    except (OSError, ValueError):
+        found = json.loads(text or "")
+    except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def write(module: AnsibleModule, path: str, plan: dict[str, Any]) -> None:
-    """Replace the file as a whole."""
-    with tempfile.NamedTemporaryFile("w", dir=module.tmpdir, delete=False, encoding="utf-8") as stream:
-        json.dump(plan, stream, indent=1)
-        stream.write("\n")
-    try:
-        module.atomic_move(stream.name, os.path.realpath(path))
-    except OSError as error:
-        module.fail_json(msg=f"dest: {path} cannot be written: {error}")
 
 
 def main() -> None:
@@ -305,21 +287,24 @@ def main() -> None:
     weights = Weights(**params["cost_weights"]) if params["cost_weights"] else None
     result: dict[str, Any] = {"changed": False}
     try:
+        # A place that cannot be written is told before the search begins.
+        dest = os.path.realpath(params["dest"]) if params["dest"] else None
+        there = find(dest, may_be_made=module.check_mode) if dest else None
         plan = make_plan(problem_of(params), params["strategy"], params["seconds"], weights)
         if params["buy"]:
             result["purchase"] = questions.to_buy(plan, params["seconds"])
-    except (ProblemError, PlanError) as error:
+        result["plan"] = plan.as_dict()
+        if dest and there is not None:
+            text = json.dumps(result["plan"], indent=1) + "\n"
+            before, after = kept(there.text), json.loads(text)
+            # Only the time differs between two runs.
+            result["changed"] = {**before, "seconds": 0} != {**after, "seconds": 0}
+            if result["changed"]:
+                result["diff"] = {"before": lines(before), "after": lines(after), "before_header": params["dest"]}
+                if not module.check_mode:
+                    write(dest, text, 0o644 if there.mode is None else there.mode)
+    except (ProblemError, PlanError, FileError) as error:
         module.fail_json(msg=str(error))
-    result["plan"] = plan.as_dict()
-    if params["dest"]:
-        before = kept(params["dest"])
-        # Only the time differs between two runs; JSON has no tuples, so both sides have gone through it.
-        after = json.loads(json.dumps(result["plan"]))
-        result["changed"] = {**before, "seconds": 0} != {**after, "seconds": 0}
-        if result["changed"]:
-            result["diff"] = {"before": lines(before), "after": lines(after), "before_header": params["dest"]}
-            if not module.check_mode:
-                write(module, params["dest"], after)
     module.exit_json(**result)
 
 

@@ -168,6 +168,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.aidc.ops.plugins.module_utils._capacity.model import ProblemError, read_problem
+from ansible_collections.aidc.ops.plugins.module_utils._capacity.problem_file import problem_data
 from ansible_collections.aidc.ops.plugins.module_utils._hardware.atomic_file import FileError, find, write
 from ansible_collections.aidc.ops.plugins.module_utils._prometheus.times import read_time
 from ansible_collections.aidc.ops.plugins.module_utils._schedule.model import timed
@@ -181,17 +182,6 @@ def moment(value: Any, now: float, where: str) -> float:
         return read_time(value, now)
     except ValueError as error:
         raise ProblemError(f"{where}: {error}") from error
-
-
-def problem_data(params: dict[str, Any]) -> Any:
-    """The problem as it was given."""
-    if params["problem"] is not None:
-        return params["problem"]
-    try:
-        with open(params["path"], encoding="utf-8") as stream:
-            return json.load(stream)
-    except (OSError, ValueError) as error:
-        raise ProblemError(f"{params['path']} cannot be read as JSON: {error}") from error
 
 
 def windows_of(rows: list[dict[str, Any]], now: float) -> list[tuple[str, float, float]]:

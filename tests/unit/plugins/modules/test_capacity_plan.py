@@ -52,6 +52,14 @@ def test_check_run_run_check(ask: Ask, tmp_path: Path) -> None:
     assert not ask(dest=str(dest))["changed"] and not ask(check=True, dest=str(dest))["changed"]
 
 
+def test_a_place_that_cannot_be_written_is_told_before_anything_is_planned(
+    ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(capacity_plan, "make_plan", lambda *_given: pytest.fail("it was planned"))
+    told = ask(dest=str(tmp_path / "missing" / "plan.json"))
+    assert told["failed"] and "there is no directory" in told["msg"]
+
+
 def test_the_plan_has_its_proof(ask: Ask) -> None:
     plan = ask()["plan"]
     assert plan["gap_percent"] == 0 and plan["stages"][0]["bound"] == plan["stages"][0]["value"] == 12
