@@ -24,7 +24,12 @@ def quantile(ordered: t.Sequence[float], share: float) -> float:
     place = min(max(share * (len(ordered) + 1) - 1, 0.0), len(ordered) - 1.0)
     low = math.floor(place)
     high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (place - low) * (ordered[high] - ordered[low])
+    return _between(ordered[low], ordered[high], place - low)
+
+
+def _between(a: float, b: float, part: float) -> float:
+    # Rounding keeps the order of two such values, and never leaves the range; a + part * (b - a) may break both.
+    return min(max((1 - part) * a + part * b, min(a, b)), max(a, b))
 
 
 def error_quantiles(paths: t.Mapping[int, Path], ahead: int, shares: t.Sequence[float]) -> list[list[float]]:
@@ -61,7 +66,7 @@ def _at_steps(paths: t.Sequence[Path], ahead: int, shares: t.Sequence[float]) ->
         right = min(bisect.bisect_left(knots, step), len(knots) - 1)
         left = max(right - 1, 0)
         part = (step - knots[left]) / (knots[right] - knots[left]) if right else 0.0
-        rows.append([low + part * (high - low) for low, high in zip(taken[left], taken[right])])
+        rows.append([_between(low, high, part) for low, high in zip(taken[left], taken[right])])
     return rows
 
 

@@ -32,6 +32,14 @@ def test_quantiles_of_errors_are_in_order_and_within_the_errors(ahead: int, coun
         assert -5 <= row[0] <= row[-1] <= 5
 
 
+def test_an_error_next_to_nothing_keeps_the_quantiles_in_order() -> None:
+    tiny = -5.877471755e-39
+    for row in bands.error_quantiles({0: [-5.0, tiny, 0.0]}, 3, (0.05, 0.5, 0.95)):
+        assert row == sorted(row)
+    for row in bands.error_quantiles({0: [-5.0, tiny, tiny, 0.0]}, 4, (0.05, 0.5, 0.95)):
+        assert row == sorted(row)
+
+
 def test_errors_of_a_sum_are_the_sums_of_errors() -> None:
     a = {-30: [1.0, 2.0], -20: [3.0, 4.0], -10: [5.0, 6.0]}
     b = {-20: [-3.0, -4.0], -10: [1.0, 1.0]}
