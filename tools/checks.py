@@ -274,7 +274,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("names", nargs="*", metavar="NAME|GROUP", help="checks or groups (default: all)")
     parser.add_argument("--list", action="store_true", help="print the checks and their commands, run nothing")
     parser.add_argument("--live", action="store_true", help="show the output of the checks instead of logging it")
-    parser.add_argument("--slots", type=int, default=2, help="how many run at the same time (default: 2)")
+    parser.add_argument("--slots", type=int, default=2, help="how much runs at the same time (default: 2)")
     options = parser.parse_args(argv)
 
     try:
@@ -286,7 +286,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for check in checks:
             print(f"{check.name:20} {check.group:9} {check.title}\n{'':30} {check.command}")
         return 0
-    return run(checks, 1 if options.live else max(1, options.slots), options.live)
+    return run(checks, max(1, options.slots), options.live)
 
 
 def run(checks: Sequence[Check], slots: int, live: bool, root: Path = ROOT) -> int:

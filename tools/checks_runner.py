@@ -30,7 +30,8 @@ class Check:
     """One thing that can be checked.
 
     command is a line for bash. needs names the programs that must be on PATH. limit is in seconds. Two checks with the
-    same lock never run at the same time. cleanup, also a line for bash, runs after a check that was stopped.
+    same lock never run at the same time. cleanup, also a line for bash, runs after a check that was stopped. share is
+    how much of a slot it takes: half of one if it mostly waits, for daemons to start or a time to pass.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Check:
     limit: float = 600.0
     lock: str | None = None
     cleanup: str | None = None
+    share: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class _Job:
 
 
 class Runner:
-    """Runs checks in the given order, at most `slots` at a time, in directory `root` with environment `env`."""
+    """Runs checks in the given order, as many at a time as `slots` hold, in directory `root` with environment `env`."""
 
     def __init__(
         self, root: Path, logs: Path, env: Mapping[str, str], slots: int, progress: Progress, live: bool = False
@@ -121,8 +123,9 @@ class Runner:
 
     def _start_what_fits(self, waiting: list[Check]) -> None:
         for check in list(waiting):
-            if len(self._jobs) >= self.slots:
-                return
+            taken = sum(job.check.share for job in self._jobs)
+            if self._jobs and (self.live or taken + check.share > self.slots):
+                continue
             if check.lock is not None and check.lock in {job.check.lock for job in self._jobs}:
                 continue
             missing = [name for name in check.needs if shutil.which(name, path=self.env.get("PATH")) is None]

@@ -26,6 +26,12 @@ def run(tmp_path: Path, *wanted: Check, slots: int = 2) -> tuple[list[Result], s
     return runner.run(wanted), screen.getvalue()
 
 
+def spans(tmp_path: Path, *wanted: Check, slots: int) -> dict[str, list[int]]:
+    """Begin and end of each check, in nanoseconds."""
+    run(tmp_path, *wanted, slots=slots)
+    return {check.name: [int(word) for word in (tmp_path / check.name).read_text().split()] for check in wanted}
+
+
 def test_a_good_check_passes_and_its_output_is_logged(tmp_path: Path) -> None:
     results, screen = run(tmp_path, Check("good", "", "echo fine"))
     assert [(result.passed, result.reason) for result in results] == [(True, "")]
@@ -92,13 +98,26 @@ def test_nothing_waits_for_input(tmp_path: Path) -> None:
 
 def test_two_run_at_a_time_but_not_with_the_same_lock(tmp_path: Path) -> None:
     line = "date +%s%N >> {0}; sleep 0.6; date +%s%N >> {0}"
-    run(
-        tmp_path,
-        *(Check(name, "", line.format(name), lock=lock) for name, lock in (("a", "x"), ("b", "x"), ("c", None))),
+    locks = {"a": "x", "b": "x", "c": None}
+    seen = spans(tmp_path, *(Check(name, "", line.format(name), lock=lock) for name, lock in locks.items()), slots=2)
+    assert seen["b"][0] >= seen["a"][1]
+    assert seen["c"][0] < seen["a"][1]
+
+
+def test_checks_that_mostly_wait_take_half_a_slot(tmp_path: Path) -> None:
+    line = "date +%s%N >> {0}; sleep 0.6; date +%s%N >> {0}"
+    shares = {"a": 1.0, "b": 0.5, "c": 1.0, "d": 0.5}
+    seen = spans(
+        tmp_path, *(Check(name, "", line.format(name), share=share) for name, share in shares.items()), slots=2
     )
-    spans = {name: [int(word) for word in (tmp_path / name).read_text().split()] for name in "abc"}
-    assert spans["b"][0] >= spans["a"][1]
-    assert spans["c"][0] < spans["a"][1]
+    assert seen["d"][0] < min(seen["a"][1], seen["b"][1])
+    assert seen["c"][0] >= min(seen["a"][1], seen["b"][1])
+
+
+def test_a_check_that_takes_more_than_there_is_runs_alone(tmp_path: Path) -> None:
+    line = "date +%s%N >> {0}; sleep 0.3; date +%s%N >> {0}"
+    seen = spans(tmp_path, *(Check(name, "", line.format(name), share=3.0) for name in "ab"), slots=2)
+    assert seen["b"][0] >= seen["a"][1]
 
 
 def test_results_come_in_the_order_of_the_checks(tmp_path: Path) -> None:
