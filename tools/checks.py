@@ -123,6 +123,7 @@ CHECKS: tuple[Check, ...] = (
         "rulebooks against their schema, and on the real ansible-rulebook",
         "python tools/rulebook_schema.py && python -m pytest tests/rulebooks --quiet",
         group="slow",
+        share=0.5,
         needs=("ansible-rulebook", "java"),
         limit=900,
     ),
@@ -146,6 +147,7 @@ CHECKS: tuple[Check, ...] = (
         "the ledger on a real PostgreSQL, with two controllers",
         "python -m pytest tests/ledger --quiet",
         group="slow",
+        share=0.5,
         limit=900,
     ),
     Check(
@@ -153,6 +155,7 @@ CHECKS: tuple[Check, ...] = (
         "callbacks and launcher in real runs, AWX's arguments",
         "python -m pytest tests/callbacks tests/awx --quiet",
         group="slow",
+        share=0.5,
         needs=("ansible-playbook",),
         limit=900,
     ),
@@ -161,6 +164,7 @@ CHECKS: tuple[Check, ...] = (
         "the engine Slurm on a real controller with 24 node daemons",
         "python -m pytest tests/slurm --quiet",
         group="slow",
+        share=0.5,
         limit=900,
     ),
     Check(
@@ -168,6 +172,7 @@ CHECKS: tuple[Check, ...] = (
         "the engine Kubernetes on a real API server (built once, from Debian's source)",
         "python tools/kubernetes_build.py && python -m pytest tests/kubernetes --quiet",
         group="slow",
+        share=0.5,
         limit=3600,
     ),
     Check(
@@ -183,6 +188,7 @@ CHECKS: tuple[Check, ...] = (
         "bmc_info and the inventory redfish on real Redfish and IPMI servers",
         "python -m pytest tests/bmc --quiet",
         group="slow",
+        share=0.5,
         needs=("ipmitool", "ipmi_sim", "openssl"),
         limit=900,
     ),
@@ -191,6 +197,7 @@ CHECKS: tuple[Check, ...] = (
         "client, inventory, rules and exporters on a real Prometheus",
         "python -m pytest tests/prometheus --quiet",
         group="slow",
+        share=0.5,
         needs=("dpkg-deb",),
         limit=1200,
     ),
@@ -199,6 +206,7 @@ CHECKS: tuple[Check, ...] = (
         "the log pipeline on a real rsyslogd and a real PostgreSQL",
         "python -m pytest tests/logs --quiet",
         group="slow",
+        share=0.5,
         needs=("dpkg-deb",),
         limit=900,
     ),
@@ -212,15 +220,12 @@ CHECKS: tuple[Check, ...] = (
         limit=900,
     ),
 )
-
-# The scenario that uses the whole lab takes longest, so it starts first.
-FIRST_SCENARIOS = ("lab",)
+LONGEST = "molecule-lab"
 
 
 def scenario_checks(root: Path) -> list[Check]:
     """One check for each scenario under molecule/ (shared/ holds no scenario)."""
     names = sorted(path.parent.name for path in (root / "molecule").glob("*/molecule.yml"))
-    names.sort(key=lambda name: name not in FIRST_SCENARIOS)
     return [
         Check(
             f"molecule-{name}",
@@ -236,8 +241,12 @@ def scenario_checks(root: Path) -> list[Check]:
 
 
 def all_checks(root: Path = ROOT) -> list[Check]:
-    """Every check, in the order in which they run."""
-    return [*CHECKS, *scenario_checks(root)]
+    """Every check, in the order in which they run.
+
+    The one that uses the whole lab takes longest, so it starts as soon as the cheap ones passed.
+    """
+    checks = [*CHECKS, *scenario_checks(root)]
+    return sorted(checks, key=lambda check: (check.group != "fast", check.name != LONGEST))
 
 
 def select(wanted: Sequence[str], checks: Sequence[Check]) -> list[Check]:
