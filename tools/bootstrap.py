@@ -135,6 +135,7 @@ def system_needs(cgroup_v2: bool, root: bool) -> list[Need]:
         Need(("openssl",), "certificates of the simulated BMCs", ("openssl",)),
         Need(("ipmitool",), "asks BMCs through IPMI", ("ipmitool",)),
         Need(("openipmi",), "simulates a BMC with IPMI", ("ipmi_sim",)),
+        Need(("rsync",), "copies pieces of datasets", ("rsync",)),
         Need(("npm",), "checks the dashboards against Grafana's own types", ("npm", "node")),
         Need(
             ("postgresql",),

@@ -72,6 +72,7 @@ CHECKS: tuple[Check, ...] = (
         "unit tests of plugins, event code and roles",
         "python -m pytest tests/unit --ignore=tests/unit/frame -m 'not slow' --quiet --numprocesses=4"
         " --durations=10 -rfEs -o faulthandler_timeout=200",
+        needs=("rsync",),
     ),
     Check(
         "frame",
@@ -105,6 +106,7 @@ CHECKS: tuple[Check, ...] = (
         "ansible-test integration, every target",
         "python tools/run_ansible_test.py integration",
         group="slow",
+        needs=("rsync",),
         limit=1800,
         lock="ansible-test",
     ),
@@ -180,7 +182,7 @@ CHECKS: tuple[Check, ...] = (
         "playbooks on nodes that are folders of hardware files",
         "python -m pytest tests/playbooks --quiet",
         group="slow",
-        needs=("ansible-playbook", "dpkg-deb"),
+        needs=("ansible-playbook", "dpkg-deb", "rsync"),
         limit=1200,
     ),
     Check(

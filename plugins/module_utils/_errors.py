@@ -57,6 +57,10 @@ class StoragePlanError(AidcOpsError):
     """Replicas cannot be placed as asked; names the dataset or the node."""
 
 
+class DatasetCopyError(AidcOpsError):
+    """A piece of a dataset cannot be copied or removed; names the directory, and the option that is wrong."""
+
+
 class EnergyError(AidcOpsError):
     """A power limit cannot be chosen from what was given; names the GPU model, the workload class or the value."""
 

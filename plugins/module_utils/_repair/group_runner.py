@@ -31,12 +31,17 @@ class TimeUp(CommandError):
 
 
 def run_group(
-    argv: t.Sequence[str], timeout: float, env: t.Mapping[str, str] | None = None, grace: float = _GRACE_SECONDS
+    argv: t.Sequence[str],
+    timeout: float,
+    env: t.Mapping[str, str] | None = None,
+    grace: float = _GRACE_SECONDS,
+    keep_open: t.Sequence[int] = (),
 ) -> Result:
     """Run a program for at most C(timeout) seconds; its exit status is the caller's to judge.
 
     TimeUp when it does not end in time: its process group is asked to end, and killed C(grace) seconds later.
     CommandError when it cannot be started. A process that is stuck inside the kernel is left behind, not waited for.
+    The files C(keep_open) are open in the program too, so that a lock on one holds as long as it runs.
     """
     # Files, not pipes: a grandchild that lives on cannot keep us waiting for the end of its output.
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
@@ -47,6 +52,7 @@ def run_group(
                 stdout=out,
                 stderr=err,
                 start_new_session=True,
+                pass_fds=tuple(keep_open),
                 env={**os.environ, "LC_ALL": "C", "LANGUAGE": "C", **(env or {})},
             )
         except OSError as exc:

@@ -37,7 +37,7 @@ def list_moves(before: Placement, after: Placement, nodes: t.Sequence[Node], pie
             drop = given_up[index] if index < len(given_up) else ""
             # Whoever keeps its copy serves the reads; the one that leaves only where there is no other.
             staying = [name for name in had if name not in given_up]
-            source = (staying or [drop, *had] if had else [""])[0]
+            source = (staying or [drop or had[0]] if had else [""])[0]
             rank = (1, 0) if drop else (0, len(had))
             rows.append((rank, len(rows), Move(piece.name, piece.size, source, to, drop)))
         for drop in given_up[len(gained) :]:
@@ -52,6 +52,7 @@ def order(moves: t.Sequence[Move], before: Placement, nodes: t.Sequence[Node], p
     for name, load in loads(before, pieces).items():
         if name in room:
             room[name] -= load
+    held = {piece.name: [name for name in before.get(piece.name, ()) if name in room] for piece in pieces}
     waiting, found = list(moves), []
     while waiting:
         left = []
@@ -59,10 +60,15 @@ def order(moves: t.Sequence[Move], before: Placement, nodes: t.Sequence[Node], p
             if move.to and room[move.to] < move.size:
                 left.append(move)
                 continue
+            if move.source and move.source not in held[move.piece]:
+                # It had to wait, and the copy that it was meant to be made of is gone by now.
+                move = move._replace(source=held[move.piece][0])
             if move.to:
                 room[move.to] -= move.size
+                held[move.piece].append(move.to)
             if move.drop:
                 room[move.drop] += sizes[move.piece]
+                held[move.piece].remove(move.drop)
             found.append(move)
         if len(left) == len(waiting):
             raise StoragePlanError(
@@ -75,16 +81,21 @@ def order(moves: t.Sequence[Move], before: Placement, nodes: t.Sequence[Node], p
 
 def in_waves(moves: t.Sequence[Move], per_node: int, wave_bytes: int) -> list[Move]:
     """Number the waves: in one, a node takes part in at most *per_node* moves, and all of them have at most
-    *wave_bytes* (a larger move has a wave of its own). The order stays, as later moves may need what earlier ones free.
+    *wave_bytes* (a larger move has a wave of its own). The order stays, as later moves may need what earlier ones free;
+    no node gets anything in a wave in which it also gives up something, since it may be full until then.
     """
     found: list[Move] = []
     wave, busy, total = 1, {}, 0  # type: int, dict[str, int], int
+    freed: set[str] = set()
     for move in moves:
         part = {name for name in (move.source, move.to, move.drop) if name}
-        if any(busy.get(name, 0) >= per_node for name in part) or (total and total + move.size > wave_bytes):
-            wave, busy, total = wave + 1, {}, 0
+        too_busy = any(busy.get(name, 0) >= per_node for name in part)
+        if too_busy or move.to in freed or (total and total + move.size > wave_bytes):
+            wave, busy, total, freed = wave + 1, {}, 0, set()
         for name in part:
             busy[name] = busy.get(name, 0) + 1
+        if move.drop:
+            freed.add(move.drop)
         total += move.size
         found.append(move._replace(wave=wave))
     return found

@@ -29,12 +29,18 @@ def problems(nodes: t.Sequence[Node], pieces: t.Sequence[Piece], before: Placeme
     used = {node.name: sum(size[name] for name, held in state.items() if node.name in held) for node in nodes}
     capacity = {node.name: node.capacity for node in nodes}
     wave = 1
+    freed: list[tuple[str, int]] = []
     for move in plan.moves:
         if move.piece not in size or (move.to and move.size != size[move.piece]):
             found.append(f"{move.piece}: the move has another size than the piece")
             continue
         if move.wave < wave:
             found.append(f"{move.piece}: its wave is before that of an earlier move")
+        if move.wave > wave:
+            # Moves of one wave may run at the same time, so none has the room that another of them frees.
+            for name, room in freed:
+                used[name] -= room
+            freed = []
         wave = move.wave
         if move.source and move.source not in state[move.piece]:
             found.append(f"{move.piece}: copied from {move.source}, where it is not")
@@ -47,7 +53,8 @@ def problems(nodes: t.Sequence[Node], pieces: t.Sequence[Piece], before: Placeme
             if move.drop not in state[move.piece]:
                 found.append(f"{move.piece}: removed from {move.drop}, where it is not")
             state[move.piece].discard(move.drop)
-            used[move.drop] = used.get(move.drop, 0) - size[move.piece]
+            used.setdefault(move.drop, 0)
+            freed.append((move.drop, size[move.piece]))
     for name, holders in state.items():
         if holders != set(plan.placement.get(name, ())):
             found.append(f"{name}: the moves do not lead to the placement")

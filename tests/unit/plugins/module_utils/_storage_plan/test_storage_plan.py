@@ -18,7 +18,7 @@ from ansible_collections.aidc.ops.plugins.module_utils._storage_plan.model impor
     make_nodes,
     make_pieces,
 )
-from ansible_collections.aidc.ops.plugins.module_utils._storage_plan.moves import Move, in_waves
+from ansible_collections.aidc.ops.plugins.module_utils._storage_plan.moves import Move, in_waves, list_moves, order
 from ansible_collections.aidc.ops.plugins.module_utils._storage_plan.plan import Plan, least_bytes, make_plan
 from ansible_collections.aidc.ops.plugins.module_utils._storage_plan.straw import Straws, shortest, uniform
 from ansible_collections.aidc.ops.plugins.module_utils._storage_plan.verify import problems
@@ -158,6 +158,43 @@ def test_waves_keep_to_their_limits() -> None:
     assert [move.wave for move in in_waves(moves, 2, 1000)] == [1, 1, 2, 2]
     assert [move.wave for move in in_waves(moves, 9, 25)] == [1, 1, 2, 2]
     assert [move.wave for move in in_waves(moves, 9, 5)] == [1, 2, 3, 4]
+
+
+def test_no_node_gets_in_a_wave_what_another_move_of_it_makes_room_for() -> None:
+    nodes = [Node("a", "1", 20), Node("b", "2", 20)]
+    pieces = [Piece("p", 15, 1), Piece("q", 15, 1), Piece("r", 5, 1)]
+    before = {"p": ("a",), "q": ("a",), "r": ("b",)}
+    after = {"p": ("b",), "q": ("a",), "r": ("a",)}
+    # On a, which holds too much, r finds room only when p is gone.
+    moves = in_waves(order(list_moves(before, after, nodes, pieces), before, nodes, pieces), 9, 1000)
+    assert [(move.piece, move.wave) for move in moves] == [("p", 1), ("r", 2)]
+    assert [move.wave for move in in_waves([moves[0], Move("s", 1, "a", "b", "")], 9, 1000)] == [1, 1]
+
+
+def test_one_wave_that_needs_what_it_frees_is_seen() -> None:
+    nodes = [Node("a", "1", 20), Node("b", "2", 20)]
+    pieces = [Piece("p", 15, 1), Piece("r", 10, 1)]
+    before = {"p": ("a",), "r": ("b",)}
+    plan = make_plan(nodes, pieces, {"p": ("b",), "r": ("a",)}, 1.0)
+    swap = [Move("p", 15, "a", "b", "a", 1), Move("r", 10, "b", "a", "b", 1)]
+    found = problems(nodes, pieces, before, plan._replace(moves=swap, moved_bytes=25))
+    assert "r: a has no room for it at that time" in found
+
+
+def test_what_has_more_copies_now_and_stays_nowhere_is_copied_from_where_it_is() -> None:
+    nodes = [Node(name, name, 100) for name in "abc"]
+    pieces = [Piece("p", 10, 2)]
+    moves = list_moves({"p": ("a",)}, {"p": ("b", "c")}, nodes, pieces)
+    assert [(move.source, move.to, move.drop) for move in moves] == [("a", "c", ""), ("a", "b", "a")]
+    # c is full until later; by then the copy on a is gone.
+    full = [*pieces, Piece("old", 95, 1)]
+    more = [*moves, Move("old", 0, "", "", "c")]
+    waited = order(more, {"p": ("a",), "old": ("c",)}, nodes, full)
+    assert [(move.piece, move.source, move.to) for move in waited] == [
+        ("p", "a", "b"),
+        ("old", "", ""),
+        ("p", "b", "c"),
+    ]
 
 
 def test_straws_follow_weights_and_change_little() -> None:
