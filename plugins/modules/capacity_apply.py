@@ -15,11 +15,12 @@ description:
     missing. With C(--check --diff) it only shows them.
   - Jobs and pods are never bound to nodes. The scheduler decides, by inputs that this module sets.
   - In Slurm these are one reservation C(aidc_plan_PROJECT) with the nodes that the plan gives to one project alone, the
-    weights of nodes, the GPU limits of accounts, holds of jobs, and the power of nodes. A project has the name of its
-    account. Weights last until slurmctld is started again; apply the plan anew then.
-  - In Kubernetes these are the label C(aidc.ops/project) of nodes, a taint of the same name, and the replicas of
-    deployments and stateful sets.
-  - Reservations, drains, holds, labels and taints of others stay as they are.
+    weights and features of nodes, the GPU limits and fair shares of accounts, holds and nice values of jobs, and the
+    power of nodes. A project has the name of its account. Weights and features last until slurmctld is started again;
+    apply the plan anew then.
+  - In Kubernetes these are the label C(aidc.ops/project) of nodes, a taint of the same name, and the replicas and
+    priorities of deployments and stateful sets.
+  - Reservations, drains, holds, nice values, features, labels and taints of others stay as they are.
   - What adds capacity is done first, and what takes it away last. The first change that fails ends the run. Run it
     again to go on, since each run compares anew.
   - A plan that was made for another fleet than the scheduler has now is refused.
@@ -56,7 +57,7 @@ options:
       - Of a plan for several schedulers this is the part that is looked at. Apply the plan to each of them.
     type: str
   policy:
-    description: What may be done that takes something away from somebody.
+    description: What may be done that takes something away from somebody, or that not every site wants.
     type: dict
     suboptions:
       hold:
@@ -78,6 +79,29 @@ options:
           failures stay on.
         type: bool
         default: false
+      shares:
+        description: >-
+          Set the fair shares of Slurm's accounts by the weights of the projects in the problem, as the smallest whole
+          numbers in that ratio, exact to a hundredth. Slurm compares them among accounts with the same parent. When
+          this is V(false) again, they stay.
+        type: bool
+        default: false
+      order:
+        description:
+          - Put waiting jobs of Slurm that the plan has no place for behind those that have one, and these in the order
+            of their priorities and deadlines in the problem, by nice values from 0 up. Jobs that are equal for the plan
+            stay in Slurm's order, and jobs that are in order already are left alone.
+          - When this is V(false), values that this module set are taken back. Values that others set stay.
+          - Slurm's plugin C(priority/multifactor) shows new priorities after C(PriorityCalcPeriod) only.
+        type: bool
+        default: false
+      features:
+        description:
+          - Keep a feature C(aidc_plan_PROJECT) on the nodes of Slurm that the plan gives to one project alone, so that
+            jobs may insist on them with C(--constraint). When this is V(false), such features are taken away.
+          - Not where a plugin sets the features of nodes (C(NodeFeaturesPlugins)).
+        type: bool
+        default: false
       dedicated:
         description: Keep pods off a project's nodes that do not tolerate its taint.
         type: bool
@@ -86,16 +110,30 @@ options:
         description: Give deployments and stateful sets as many replicas as the plan has places for, but never none.
         type: bool
         default: false
+      priority:
+        description:
+          - Give deployments and stateful sets of Kubernetes the PriorityClass that has their priority in the problem,
+            where their pods have another one. A capacity problem has the priorities of the pods that run, so nothing is
+            done unless somebody changed them there. Priority 0 is left alone.
+          - This takes something away. Kubernetes replaces all pods of such a workload, and pods of higher priority may
+            end others.
+          - No class is ever made or changed. It is refused where not exactly one has that priority.
+        type: bool
+        default: false
       most_out:
         description: How many nodes may be switched off, tainted or freed of a job in one run.
         type: int
         default: 20
 notes:
   - Needs the rights of an administrator of Slurm (C(SlurmUser) or root), or those that the guide on engines lists.
-  - Limits of accounts need C(sacctmgr) beside C(scontrol).
+  - Limits and shares of accounts need C(sacctmgr) beside C(scontrol).
   - Do not set O(policy.scale=true) for a workload that an autoscaler owns.
+  - No node is moved between partitions of Slurm. What C(scontrol) changes of a partition is lost when C(slurm.conf) is
+    read again, and jobs would have to name another partition; reservations need neither.
 seealso:
   - module: aidc.ops.capacity_plan
+  - module: aidc.ops.workload_resize
+    description: Changes the requests and limits of a workload, which this module leaves alone.
 """
 
 EXAMPLES = r"""
@@ -111,6 +149,16 @@ EXAMPLES = r"""
 - name: Print it as a table
   ansible.builtin.debug:
     msg: "{{ shown.table }}"
+
+- name: Let Slurm's own order, its fair shares and its features agree with the plan
+  aidc.ops.capacity_apply:
+    problem_path: /var/lib/aidc_ops/problem.json
+    plan_path: /var/lib/aidc_ops/plan.json
+    policy:
+      order: true
+      shares: true
+      features: true
+  delegate_to: localhost
 
 - name: Apply it; hold what has no place, and switch off what is not needed, two nodes at a time
   aidc.ops.capacity_apply:
@@ -198,7 +246,20 @@ from ansible_collections.aidc.ops.plugins.module_utils._engines.slurm_inputs imp
 from ansible_collections.aidc.ops.plugins.module_utils._errors import AidcOpsError, EngineError
 
 POLICY = {
-    **{name: {"type": "bool", "default": False} for name in ("hold", "requeue", "power_off", "dedicated", "scale")},
+    **{
+        name: {"type": "bool", "default": False}
+        for name in (
+            "hold",
+            "requeue",
+            "power_off",
+            "shares",
+            "order",
+            "features",
+            "dedicated",
+            "scale",
+            "priority",
+        )
+    },
     "most_out": {"type": "int", "default": 20},
 }
 
@@ -241,11 +302,12 @@ def opened(options: EngineSettings, wanted: Wanted, policy: ApplyPolicy) -> tupl
         cluster = KubeInputs(KubeApi(options.kubeconfig, options.context, options.timeout_seconds))
         names = kube_diff.workloads(wanted)
         return (
-            lambda: kube_diff.difference(wanted, cluster.now(names), policy),
+            lambda: kube_diff.difference(wanted, cluster.now(names, policy.priority), policy),
             lambda change: carry_out.in_kubernetes(change, cluster),
         )
     slurm = SlurmInputs(options.scontrol, options.squeue, options.timeout_seconds)
-    accounts = [project.name for project in wanted.problem.projects if project.quota_gpu_milli is not None]
+    projects = wanted.problem.projects
+    accounts = [one.name for one in projects if policy.shares or one.quota_gpu_milli is not None]
     return (
         lambda: slurm_diff.difference(wanted, slurm.now(accounts), policy),
         lambda change: carry_out.in_slurm(change, slurm),

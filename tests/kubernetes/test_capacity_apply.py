@@ -33,23 +33,27 @@ class Site:
         self.cluster = cluster
         self.inputs = KubeInputs(KubeApi(str(kubeconfig), None, 10))
 
-    def compare(self, on: t.Mapping[str, t.Sequence[str]], policy: ApplyPolicy = POLICY) -> Difference:
+    def compare(
+        self, on: t.Mapping[str, t.Sequence[str]], policy: ApplyPolicy = POLICY, priority: int = 0
+    ) -> Difference:
         """``on``: workload -> its nodes. Its project is a."""
         nodes = [{"name": name, "cpu_milli": 4000, "memory_mib": 1000} for name in WORKERS]
-        works = [{"name": name, "project": "a", "copies": 9} for name in on]
+        works = [{"name": name, "project": "a", "copies": 9, "priority": priority} for name in on]
         placed = [{"workload": work, "node": name, "gpus": []} for work, names in on.items() for name in names]
         wanted = wanted_of(
             read_problem({"schema_version": 1, "nodes": nodes, "workloads": works}),
             {"schema_version": 1, "placements": placed, "refused": []},
         )
-        return kube_diff.difference(wanted, self.inputs.now(kube_diff.workloads(wanted)), policy)
+        return kube_diff.difference(wanted, self.inputs.now(kube_diff.workloads(wanted), policy.priority), policy)
 
-    def apply(self, on: t.Mapping[str, t.Sequence[str]], policy: ApplyPolicy = POLICY) -> list[Change]:
+    def apply(
+        self, on: t.Mapping[str, t.Sequence[str]], policy: ApplyPolicy = POLICY, priority: int = 0
+    ) -> list[Change]:
         """All changes made; a second comparison finds none."""
-        changes = self.compare(on, policy).changes
+        changes = self.compare(on, policy, priority).changes
         for change in changes:
             assert carry_out.in_kubernetes(change, self.inputs)
-        assert self.compare(on, policy).changes == []
+        assert self.compare(on, policy, priority).changes == []
         return changes
 
     def label(self, name: str) -> t.Any:
@@ -84,6 +88,28 @@ def test_labels_taints_and_replicas(site: Site, workload: Workload) -> None:
 def test_pods_that_tolerate_nothing_stay_away(site: Site, workload: Workload) -> None:
     site.apply({"demand/a": ("gpu1", "gpu2")})
     assert {pod["spec"]["nodeName"] for pod in workload.deployment(3)} == {"gpu3"}
+
+
+def priorities(site: Site, workload: Workload) -> list[t.Any]:
+    return [pod["spec"].get("priority") for pod in site.cluster.pods(app=workload.name)]
+
+
+def test_the_class_of_a_priority(site: Site, workload: Workload) -> None:
+    """The pods are replaced by such with that priority; a priority that no class has is refused."""
+    classes = "/apis/scheduling.k8s.io/v1/priorityclasses"
+    about = {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": "aidc-test"}}
+    site.cluster.admin.post(classes, {**about, "value": 1234})
+    try:
+        workload.deployment(1)
+        on = {f"default/deployment/{workload.name}": ("gpu1",)}
+        policy = ApplyPolicy(priority=True)
+        assert [one.after for one in site.apply(on, policy, 1234) if one.kind == "priority"] == [
+            "PriorityClass aidc-test"
+        ]
+        site.cluster.wait(lambda: priorities(site, workload) == [1234], "one pod, of that priority", 60)
+        assert [one.kind for one in site.compare(on, policy, 4321).refused] == ["priority"]
+    finally:
+        site.cluster.admin.delete(f"{classes}/aidc-test", {"apiVersion": "v1", "kind": "DeleteOptions"})
 
 
 def test_a_taint_of_somebody_else_stays(site: Site) -> None:

@@ -23,7 +23,7 @@ from ansible_collections.aidc.ops.plugins.module_utils._capacity_apply.model imp
 from ansible_collections.aidc.ops.plugins.module_utils._capacity_apply.wanted import wanted_of
 from ansible_collections.aidc.ops.plugins.module_utils._engines.hostlist import expand
 from ansible_collections.aidc.ops.plugins.module_utils._engines.slurm import SlurmEngine
-from ansible_collections.aidc.ops.plugins.module_utils._engines.slurm_inputs import SlurmInputs
+from ansible_collections.aidc.ops.plugins.module_utils._engines.slurm_inputs import PREFIX, SlurmInputs
 from ansible_collections.aidc.ops.plugins.modules import capacity_apply, capacity_plan, capacity_problem
 
 ALL = ApplyPolicy(hold=True, requeue=True, power_off=True)
@@ -44,6 +44,7 @@ class Site:
         layout: Layout,
         policy: ApplyPolicy = ALL,
         jobs: t.Mapping[str, tuple[str, str]] | None = None,
+        projects: t.Sequence[t.Mapping[str, t.Any]] = (),
     ) -> Difference:
         """``jobs``: number -> project, and its node or "" where the plan has no place for it."""
         nodes = [{"name": name, "cpu_milli": 4000, "memory_mib": 1000} for name in self.server.alive]
@@ -57,8 +58,10 @@ class Site:
             "placements": [{"workload": work, "node": name, "gpus": []} for work, name in placed],
             "refused": [{"workload": work, "reason": "no room"} for work in refused],
         }
-        wanted = wanted_of(read_problem({"schema_version": 1, "nodes": nodes, "workloads": works}), plan)
-        return slurm_diff.difference(wanted, self.inputs.now([]), policy)
+        problem = {"schema_version": 1, "nodes": nodes, "workloads": works, "projects": list(projects)}
+        wanted = wanted_of(read_problem(problem), plan)
+        accounts = [project["name"] for project in projects]
+        return slurm_diff.difference(wanted, self.inputs.now(accounts), policy)
 
     def apply(self, layout: Layout, policy: ApplyPolicy = ALL, jobs: t.Any = None) -> list[Change]:
         """All changes made; a second comparison finds none, as soon as what has to end has ended."""
@@ -86,7 +89,7 @@ class Site:
         return {
             name: list(one.nodes)
             for name, one in self.inputs.now([]).reservations.items()
-            if one.active and name.startswith(slurm_diff.PREFIX)
+            if one.active and name.startswith(PREFIX)
         }
 
 
@@ -101,6 +104,8 @@ def site(server: SlurmServer, engine: SlurmEngine) -> t.Iterator[Site]:
     for name in made.inputs.now([]).reservations:
         made.inputs.end_reservation(name)
     made.inputs.weigh(server.names, 1)
+    for name in server.names:
+        server.run("scontrol", "update", f"NodeName={name}", "AvailableFeatures=", "ActiveFeatures=")
 
 
 Call = t.Callable[..., dict[str, t.Any]]
@@ -229,6 +234,63 @@ def test_hold_and_release(site: Site) -> None:
     jobs = site.inputs.now([]).jobs
     assert (jobs[mine].held, jobs[mine].comment) == (False, "")
     assert (jobs[theirs].held, jobs[theirs].reason) == (True, "JobHeldUser")
+
+
+def test_the_order_of_waiting_jobs(site: Site) -> None:
+    """Submitted last, started first; the values of others stay, and ours go back to what they were."""
+    order = ApplyPolicy(order=True)
+    words = ("--account=vision", "--begin=now+1hour")
+    first, second, third = site.submit(*words, "--nice=5"), site.submit(*words), site.submit(*words)
+    held = site.submit(*words, "--hold")
+    jobs = {first: ("vision", ""), second: ("vision", ""), third: ("vision", "gpu1"), held: ("vision", "")}
+    before = site.inputs.now([]).jobs
+    assert before[first].nice == 5 and before[first].priority > before[third].priority
+    changes = [one for one in site.apply(FIRST, order, jobs) if one.kind == "raise_nice"]
+    assert {one.thing for one in changes} == {f"job {first}", f"job {second}"}
+    after = site.inputs.now([]).jobs
+    assert after[third].priority > after[second].priority > after[first].priority > 0
+    assert (after[third].nice, after[held].held, after[held].nice) == (0, True, 0)
+    assert after[first].nice - 5 == after[second].nice > 0
+    site.apply(FIRST, ApplyPolicy(), jobs)
+    again = site.inputs.now([]).jobs
+    for number in (first, second, third, held):
+        assert (again[number].nice, again[number].comment, again[number].priority) == (
+            before[number].nice,
+            "",
+            before[number].priority,
+        )
+
+
+def test_features(site: Site) -> None:
+    site.server.run("scontrol", "update", "NodeName=gpu1", "AvailableFeatures=ib,hbm3", "ActiveFeatures=ib")
+    features = ApplyPolicy(features=True)
+    assert [one.thing for one in site.apply(FIRST, features) if one.kind == "feature"] == [
+        "nodes gpu[1-3]",
+        "nodes gpu[4-5]",
+    ]
+    nodes = site.inputs.now([]).nodes
+    assert (nodes["gpu1"].features, nodes["gpu1"].active) == (
+        ("ib", "hbm3", "aidc_plan_vision"),
+        ("ib", "aidc_plan_vision"),
+    )
+    job = site.submit("--account=chat", "--exclusive", "--constraint=aidc_plan_chat")
+    assert set(site.runs(job)) <= set(FIRST["chat"])
+    swapped: Layout = {"vision": ("gpu4", "gpu5"), "chat": ("gpu1", "gpu2", "gpu3")}
+    waits = site.submit("--account=chat", "--exclusive", "--constraint=aidc_plan_chat", "--nodes=2")
+    site.apply(swapped, features)
+    assert set(site.runs(waits)) <= set(swapped["chat"]), "it was never put aside"
+    site.apply(swapped, ApplyPolicy())
+    nodes = site.inputs.now([]).nodes
+    assert (nodes["gpu1"].features, nodes["gpu1"].active) == (("ib", "hbm3"), ("ib",))
+    assert nodes["gpu2"].features == nodes["gpu4"].active == ()
+
+
+def test_shares_without_accounting(site: Site) -> None:
+    """This Slurm keeps no accounts."""
+    found = site.compare(FIRST, ApplyPolicy(shares=True), projects=[{"name": "vision"}, {"name": "chat"}])
+    refused = [(one.thing, one.why) for one in found.refused if one.kind == "share"]
+    assert [thing for thing, _why in refused] == ["account vision", "account chat"]
+    assert all("keeps no accounts here" in why for _thing, why in refused)
 
 
 def test_requeue_once(site: Site) -> None:

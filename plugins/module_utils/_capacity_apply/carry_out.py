@@ -19,6 +19,12 @@ def in_slurm(change: Change, slurm: SlurmInputs) -> bool:
         slurm.power(change.names, kind == "power_up")
     elif kind == "weight":
         slurm.weigh(change.names, int(change.value))
+    elif kind in ("feature", "unfeature"):
+        slurm.feature(change.names, change.value, kind == "feature")
+    elif kind == "share":
+        slurm.share(first, int(change.value))
+    elif kind in ("raise_nice", "lower_nice"):
+        return slurm.nice(first, int(change.value), change.comment)
     elif kind in ("raise_limit", "lower_limit"):
         slurm.limit(first, int(change.value))
     elif kind in ("narrow_reservation", "reservation"):
@@ -40,6 +46,8 @@ def in_kubernetes(change: Change, kubernetes: KubeInputs) -> bool:
     """Make a change in Kubernetes; False if what it is about is gone."""
     if change.kind in ("scale_up", "scale_down"):
         return kubernetes.scale(change.names[0], int(change.value))
+    if change.kind == "priority":
+        return kubernetes.prioritise(change.names[0], change.value)
     if change.kind in ("taint", "untaint"):
         kubernetes.taint(change.names, change.value)
     else:

@@ -1,4 +1,4 @@
-# What has to change in Kubernetes so that its scheduler goes by the plan: labels, taints, replicas.
+# What has to change in Kubernetes so that its scheduler goes by the plan: labels, taints, replicas, priorities.
 # Copyright (c) 2026 aidc.ops contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.aidc.ops.plugins.module_utils._capacity_apply import order, stale
+from ansible_collections.aidc.ops.plugins.module_utils._capacity_apply.kube_priority import priority_changes
 from ansible_collections.aidc.ops.plugins.module_utils._capacity_apply.model import (
     ApplyPolicy,
     Change,
@@ -34,6 +35,7 @@ def difference(wanted: Wanted, now: KubeNow, policy: ApplyPolicy) -> Difference:
     found = Difference(notes=notes)
     _nodes(wanted, now, policy, found)
     _replicas(wanted, now, policy, found)
+    priority_changes(wanted, now, found)
     return order.ordered(found, policy.most_out)
 
 

@@ -24,16 +24,22 @@ ORDER = (
     "narrow_reservation",
     "end_reservation",
     "weight",
+    "feature",
     "label",
     "reservation",
     "release",
     "forget",
+    "lower_nice",
     "scale_up",
     "relabel",
     "unlabel",
+    "unfeature",
     "scale_down",
     "lower_limit",
+    "share",
     "taint",
+    "raise_nice",
+    "priority",
     "hold",
     "requeue",
     "power_down",
@@ -70,8 +76,12 @@ class ApplyPolicy:
     hold: bool = False
     requeue: bool = False
     power_off: bool = False
+    shares: bool = False
+    order: bool = False
+    features: bool = False
     dedicated: bool = False
     scale: bool = False
+    priority: bool = False
     most_out: int = 20
 
 
@@ -79,7 +89,8 @@ class ApplyPolicy:
 class Change:
     """One change. ``names`` are the nodes, the job or the workload; ``value`` is what it is set to.
 
-    ``out`` are the nodes that go by it. ``thing``, ``before``, ``after`` and ``why`` are for people.
+    ``out`` are the nodes that go by it. ``comment`` is what the comment of the job becomes that gets another nice.
+    ``thing``, ``before``, ``after`` and ``why`` are for people.
     """
 
     kind: str
@@ -90,6 +101,7 @@ class Change:
     names: tuple[str, ...]
     value: str = ""
     out: tuple[str, ...] = ()
+    comment: str = ""
 
     def as_dict(self) -> dict[str, str]:
         """As the module returns it."""

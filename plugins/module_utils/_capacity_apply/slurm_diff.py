@@ -1,4 +1,4 @@
-# What has to change in Slurm so that its scheduler goes by the plan: nodes, reservations, limits.
+# What has to change in Slurm so that its scheduler goes by the plan: nodes, reservations, limits, and what others add.
 # Copyright (c) 2026 aidc.ops contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -16,17 +16,18 @@ from ansible_collections.aidc.ops.plugins.module_utils._capacity_apply.model imp
     StaleError,
     some,
 )
+from ansible_collections.aidc.ops.plugins.module_utils._capacity_apply.slurm_features import feature_changes
 from ansible_collections.aidc.ops.plugins.module_utils._capacity_apply.slurm_jobs import job_changes, jobs_by_workload
+from ansible_collections.aidc.ops.plugins.module_utils._capacity_apply.slurm_order import order_changes
+from ansible_collections.aidc.ops.plugins.module_utils._capacity_apply.slurm_shares import share_changes
 from ansible_collections.aidc.ops.plugins.module_utils._capacity_apply.wanted import Wanted
 from ansible_collections.aidc.ops.plugins.module_utils._engines.hostlist import compress
 from ansible_collections.aidc.ops.plugins.module_utils._engines.slurm_inputs import (
+    PREFIX,
     ReservationInputs,
     SlurmNow,
     is_account,
 )
-
-PREFIX = "aidc_plan_"
-"""What the name of every reservation begins with that we made; no other one is ever changed."""
 
 USED, IDLE, RESERVE = 10, 1000, 2000
 """Weights: what the plan uses is filled first, and what it leaves free for failures last."""
@@ -44,9 +45,12 @@ def difference(wanted: Wanted, now: SlurmNow, policy: ApplyPolicy) -> Difference
     found = Difference(notes=notes)
     _power(wanted, now, policy, found)
     _limits(wanted, now, found)
+    share_changes(wanted, now, policy, found)
     _weights(wanted, now, found)
     _reservations(wanted, now, found)
+    feature_changes(wanted, now, policy, found)
     job_changes(wanted, now, policy, found)
+    order_changes(wanted, now, policy, found)
     return order.ordered(found, policy.most_out)
 
 

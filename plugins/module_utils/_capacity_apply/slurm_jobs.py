@@ -69,7 +69,7 @@ def _holds(
 ) -> None:
     spared = []
     # A change of an array's waiting tasks is one of those that run, too.
-    held = {_array(job) for job in now.jobs.values() if job.held and marks.has_hold(job.comment)}
+    held = {array_of(job) for job in now.jobs.values() if job.held and marks.has_hold(job.comment)}
     for job in now.jobs.values():
         thing = f"job {job.id}"
         ours = marks.has_hold(job.comment)
@@ -94,14 +94,15 @@ def _holds(
             if not hold and job.id not in placed:
                 why = "the plan does not refuse it"
             found.changes.append(Change("release", thing, "held", "waits", why, (job.id,), comment))
-        elif _array(job) not in held:
+        elif array_of(job) not in held:
             why = "it is not held any more"
             found.changes.append(Change("forget", thing, "marked as held", "not marked", why, (job.id,), comment))
     if spared:
         found.notes.append(f"The plan has no place for {some(spared)}; policy.hold is off, so they wait on.")
 
 
-def _array(job: JobInputs) -> str:
+def array_of(job: JobInputs) -> str:
+    """The number of the job, or of the array that it is a task of."""
     return job.array_id.partition("_")[0]
 
 

@@ -19,6 +19,7 @@ from ansible_collections.aidc.ops.plugins.module_utils._capacity_sources.remarks
 from ansible_collections.aidc.ops.plugins.module_utils._capacity_sources.room import make_room
 from ansible_collections.aidc.ops.plugins.module_utils._capacity_sources.slurm_jobs import Job, Part, parse_jobs
 from ansible_collections.aidc.ops.plugins.module_utils._engines.slurm import engine_node
+from ansible_collections.aidc.ops.plugins.module_utils._engines.slurm_inputs import PREFIX
 from ansible_collections.aidc.ops.plugins.module_utils._engines.slurm_json import SlurmNode, parse
 from ansible_collections.aidc.ops.plugins.module_utils._errors import EngineError
 
@@ -307,11 +308,12 @@ def _in_service(one: SlurmNode) -> bool:
 
 
 def _has(features: Sequence[str], wanted: str) -> bool:
+    """Whether a node with these features will do. Those of a plan bind nothing: they follow from what asks for them."""
     if not wanted or _is_complicated(wanted):
         return True
-    if "|" in wanted:
-        return any(word in features for word in wanted.split("|"))
-    return all(word in features for word in wanted.replace("&", ",").split(","))
+    words = wanted.split("|") if "|" in wanted else wanted.replace("&", ",").split(",")
+    present = [word in features or word.startswith(PREFIX) for word in words]
+    return any(present) if "|" in wanted else all(present)
 
 
 def _is_complicated(wanted: str) -> bool:

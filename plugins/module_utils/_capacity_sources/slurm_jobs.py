@@ -24,6 +24,9 @@ from ansible_collections.aidc.ops.plugins.module_utils._errors import EngineErro
 HELD_BY_US = "aidc.ops:plan_hold"
 """Word in the administrators' comment of a job that waits because a plan of ours has no place for it."""
 
+_NICE_OF_OURS = re.compile(r"aidc\.ops:plan_nice=([0-9]{1,10})\.([0-9]{1,10})\.([0-9]{1,10})\.([0-9]{1,10})")
+"""Word there: nice value before us and after us, the priority that Slurm told then, and the one without us."""
+
 _NOT_SET = 4294967294
 _RUNS = frozenset(
     {"RUNNING", "SUSPENDED", "STOPPED", "COMPLETING", "CONFIGURING", "SIGNALING", "STAGE_OUT", "RESIZING"}
@@ -164,7 +167,7 @@ def _job(fields: _Fields, runs: bool) -> Job:
         runs=runs,
         parts=parts,
         total_gpus=tuple(sorted(asked["job"].items())),
-        priority=fields.number("priority") or 0,
+        priority=_priority(fields),
         held=not runs and (fields.number("priority") == 0 or "Held" in reason) and not _we_hold(fields),
         reason=reason,
         limit_minutes=fields.number("time_limit"),
@@ -183,6 +186,18 @@ def _job(fields: _Fields, runs: bool) -> Job:
         named_nodes=bool(fields.raw("required_nodes") or fields.raw("excluded_nodes")),
         part_of=fields.number("het_job_id") or 0,
     )
+
+
+def _priority(fields: _Fields) -> int:
+    """As it would be if no plan of ours had put the job behind others: an order must not confirm itself."""
+    priority = fields.number("priority") or 0
+    for word in fields.text("admin_comment").split(" "):
+        match = _NICE_OF_OURS.fullmatch(word)
+        if match is not None and priority:
+            before, after, shown, own = map(int, match.groups())
+            # Slurm takes minutes to count anew, and leaves 2 of a priority that would be less.
+            return priority + after - before if priority != shown and priority > 2 else own
+    return priority
 
 
 def _we_hold(fields: _Fields) -> bool:

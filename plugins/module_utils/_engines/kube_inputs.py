@@ -1,4 +1,4 @@
-# What steers Kubernetes' scheduler, read and set: the project of a node as label and taint, the replicas of a workload.
+# What steers Kubernetes' scheduler, read and set: the project of a node, replicas and priority of a workload.
 # Copyright (c) 2026 aidc.ops contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -42,11 +42,27 @@ class KubeNode:
 
 
 @dataclass(frozen=True)
+class KubePriorities:
+    """``classes``: name of a PriorityClass -> its value. ``usual`` is the value of pods that name none.
+
+    ``named``: workload -> the class that its pods name, "" for none; of those alone that are there.
+    """
+
+    classes: dict[str, int]
+    usual: int
+    named: dict[str, str]
+
+
+@dataclass(frozen=True)
 class KubeNow:
-    """What the scheduler goes by at this moment. ``replicas`` of those workloads alone that are there."""
+    """What the scheduler goes by at this moment. ``replicas`` of those workloads alone that are there.
+
+    ``priorities`` None: they were not asked for.
+    """
 
     nodes: dict[str, KubeNode]
     replicas: dict[str, int]
+    priorities: KubePriorities | None = None
 
 
 class KubeInputs:
@@ -55,7 +71,7 @@ class KubeInputs:
     def __init__(self, api: Api) -> None:
         self._api = api
 
-    def now(self, workloads: Iterable[str]) -> KubeNow:
+    def now(self, workloads: Iterable[str], priorities: bool = False) -> KubeNow:
         """All that is needed; ``workloads`` are those whose replicas matter, as namespace/kind/name."""
         nodes = [parse_node(node) for node in self._api.items("/api/v1/nodes")]
         names = sorted({name for name in workloads if is_scalable(name)})
@@ -64,6 +80,7 @@ class KubeInputs:
         return KubeNow(
             nodes={node.name: node for node in nodes},
             replicas={name: count for name, count in zip(names, counts) if count is not None},
+            priorities=self._priorities(names) if priorities else None,
         )
 
     def label(self, names: Sequence[str], project: str) -> None:
@@ -78,27 +95,66 @@ class KubeInputs:
 
     def scale(self, workload: str, replicas: int) -> bool:
         """Ask for so many replicas; False if the workload is gone."""
-        path = _path(workload)
+        return self._set(workload, "/scale", {"replicas": replicas}, f"{replicas} replicas")
+
+    def prioritise(self, workload: str, name: str) -> bool:
+        """Let a workload's pods name a PriorityClass, which replaces them; False if the workload is gone."""
+        if not _NAME.fullmatch(name):
+            raise EngineError(f"{name!r:.80} is not the name of a PriorityClass.")
+        # A value beside the name is none of ours, and would be refused where it is another one.
+        spec = {"template": {"spec": {"priorityClassName": name, "priority": None}}}
+        return self._set(workload, "", spec, f"the PriorityClass {name}")
+
+    def _set(self, workload: str, part: str, spec: Mapping[str, Any], what: str) -> bool:
+        path = f"{_path(workload)}{part}"
         for _try in range(_TRIES):
             try:
                 thing = self._api.get(path)
-                body = {"metadata": {"resourceVersion": kube.version(thing)}, "spec": {"replicas": replicas}}
-                self._api.patch(path, body)
+                self._api.patch(path, {"metadata": {"resourceVersion": kube.version(thing)}, "spec": spec})
                 return True
             except ApiRefused as error:
                 if error.status == _NOT_FOUND:
                     return False
                 if error.status != _CONFLICT:
                     raise
-        raise EngineError(f"{workload} was changed by others each time it was to have {replicas} replicas.")
+        raise EngineError(f"{workload} was changed by others each time it was to have {what}.")
 
-    def _replicas(self, workload: str) -> int | None:
+    def _priorities(self, names: Sequence[str]) -> KubePriorities:
+        classes: dict[str, int] = {}
+        usual = 0
+        for one in self._api.items("/apis/scheduling.k8s.io/v1/priorityclasses"):
+            value = one.get("value")
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise EngineError(f"Kubernetes does not say the value of a PriorityClass: {str(one)[:100]!r}")
+            classes[str(one["metadata"]["name"])] = value
+            usual = value if one.get("globalDefault") is True else usual
+        with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+            found = list(pool.map(self._class, names))
+        return KubePriorities(classes, usual, {name: told for name, told in zip(names, found) if told is not None})
+
+    def _class(self, workload: str) -> str | None:
+        thing = self._present(_path(workload))
+        if thing is None:
+            return None
+        spec: Any = thing
+        for key in ("spec", "template", "spec"):
+            spec = spec.get(key) if isinstance(spec, dict) else None
+        if not isinstance(spec, dict):
+            raise EngineError(f"Kubernetes does not say what the pods of {workload} are.")
+        return str(spec.get("priorityClassName") or "")
+
+    def _present(self, path: str) -> dict[str, Any] | None:
         try:
-            thing = self._api.get(_path(workload))
+            return self._api.get(path)
         except ApiRefused as error:
             if error.status == _NOT_FOUND:
                 return None
             raise
+
+    def _replicas(self, workload: str) -> int | None:
+        thing = self._present(f"{_path(workload)}/scale")
+        if thing is None:
+            return None
         spec = thing.get("spec")
         # The scale of a workload leaves out a number that is 0.
         count = spec.get("replicas", 0) if isinstance(spec, dict) else 0
@@ -196,7 +252,7 @@ def _path(workload: str) -> str:
     match = _WORKLOAD.fullmatch(workload)
     if match is None:
         raise EngineError(f"{workload!r:.120} is not namespace/deployment/name or namespace/statefulset/name.")
-    return f"/apis/apps/v1/namespaces/{match['space']}/{match['kind']}s/{match['name']}/scale"
+    return f"/apis/apps/v1/namespaces/{match['space']}/{match['kind']}s/{match['name']}"
 
 
 def _checked(project: str) -> None:

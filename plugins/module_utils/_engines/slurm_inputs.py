@@ -1,4 +1,4 @@
-# What steers Slurm's scheduler, read and set: reservations, weights, holds, limits of accounts, power.
+# What steers Slurm's scheduler, read and set: reservations, weights, features, holds, nice, limits and shares, power.
 # Copyright (c) 2026 aidc.ops contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -21,6 +21,12 @@ from ansible_collections.aidc.ops.plugins.module_utils._engines.hostlist import 
 from ansible_collections.aidc.ops.plugins.module_utils._engines.slurm import engine_node
 from ansible_collections.aidc.ops.plugins.module_utils._engines.slurm_json import gpus
 from ansible_collections.aidc.ops.plugins.module_utils._errors import CommandError, EngineError
+
+PREFIX = "aidc_plan_"
+"""What the name of every reservation and every feature of a node begins with that a plan of ours made."""
+
+LONGEST_NICE = 2_147_483_645
+"""Slurm takes no larger value."""
 
 RESERVATION_FLAGS = ("MAGNETIC", "FLEX", "IGNORE_JOBS", "NO_HOLD_JOBS_AFTER")
 """MAGNETIC: jobs of the account need not name it. FLEX: they may also use other nodes, and outlive it. IGNORE_JOBS:
@@ -55,6 +61,7 @@ _FIELDS = (
     "State",
     "Reason",
     "PriorityLong",
+    "Nice",
     "Account",
     "RestartCnt",
     "Requeue",
@@ -65,23 +72,31 @@ _FIELDS = (
 _STATES = "PD,R,S,CG,CF,SI,SO"
 _JOB_LINE = re.compile(r"[0-9]{1,10}\|")
 _JOB_ID = re.compile(r"[0-9]{1,10}")
+_WHOLE = re.compile(r"-?[0-9]{1,10}")
 _ACCOUNT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 _RESERVATION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,119}")
+_FEATURE = re.compile(re.escape(PREFIX) + r"[A-Za-z0-9_.-]{1,100}")
 _NODE = re.compile(r"NodeName=(?P<name>\S+) ")
 _STATE = re.compile(r" State=(?P<state>\S+)")
 _GRES = re.compile(r" Gres=(?P<gres>\S+)")
+_AVAILABLE = re.compile(r" AvailableFeatures=(?P<names>\S+)")
+_ACTIVE = re.compile(r" ActiveFeatures=(?P<names>\S+)")
 _WEIGHT = re.compile(r" Weight=(?P<weight>[0-9]+)")
 _REASON = re.compile(r" Reason=(?P<text>.*?)(?: \[[^\]@\s]+@[^\]\s]+\].*)?$")
 _SETTING = re.compile(r"(?P<key>[A-Za-z0-9_]+)\s*=\s?(?P<value>.*)")
 _GONE = ("Invalid job id specified", "already completing or completed", "Job has already finished")
 _UNKNOWN_FIELD = "Invalid job format specification"
 _NO_RESERVATION = "reservation is invalid"
+_NO_ACCOUNTS = "Slurm keeps no accounts here (AccountingStorageType is not accounting_storage/slurmdbd)"
 _GPU_LIMIT = re.compile(r"(?:^|,)gres/gpu=(?P<count>[0-9]+)(?:,|$)")
 
 
 @dataclass(frozen=True)
 class NodeInputs:
-    """A node. ``serviceable``: it takes jobs, if need be after power-up. ``gpus`` is model -> count."""
+    """A node. ``serviceable``: it takes jobs, if need be after power-up. ``gpus`` is model -> count.
+
+    ``features`` may be asked for if they are among the ``active`` ones, too.
+    """
 
     name: str
     states: tuple[str, ...]
@@ -91,6 +106,8 @@ class NodeInputs:
     serviceable: bool
     powered_off: bool
     busy: bool
+    features: tuple[str, ...]
+    active: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -113,6 +130,8 @@ class JobInputs:
     state: str
     reason: str
     held: bool
+    priority: int
+    nice: int
     account: str
     restarts: int
     can_requeue: bool
@@ -134,16 +153,20 @@ class JobInputs:
 class SlurmNow:
     """What the scheduler goes by at this moment.
 
-    ``limits`` are the GPU limits of accounts (None: no limit), of those alone that Slurm knows. ``no_limits`` and
-    ``no_power`` say why such limits, or switching nodes off, cannot work here; "" where they can.
+    ``limits`` are the GPU limits of accounts (None: no limit), ``shares`` their fair shares (None: that of the account
+    above); of those accounts alone that Slurm knows. ``no_limits``, ``no_shares``, ``no_power`` and ``no_features`` say
+    why limits, shares, switching nodes off, or features of nodes cannot work here; "" where they can.
     """
 
     nodes: dict[str, NodeInputs]
     reservations: dict[str, ReservationInputs]
     jobs: dict[str, JobInputs]
     limits: dict[str, int | None]
+    shares: dict[str, int | None]
     no_limits: str
+    no_shares: str
     no_power: str
+    no_features: str
 
 
 class SlurmInputs:
@@ -156,15 +179,16 @@ class SlurmInputs:
         self._timeout = timeout
 
     def now(self, accounts: Sequence[str]) -> SlurmNow:
-        """All that is needed; ``accounts`` are those whose limits matter."""
+        """All that is needed; ``accounts`` are those whose limits and shares matter."""
         settings = self._settings()
-        no_limits = why_no_limits(settings)
+        no_limits, no_shares = why_no_limits(settings), why_no_shares(settings)
         limits: dict[str, int | None] = {}
+        shares: dict[str, int | None] = {}
         wanted = sorted({name for name in accounts if is_account(name)})
-        if wanted and not no_limits:
+        if wanted and not (no_limits and no_shares):
             where = (f"cluster={settings['ClusterName']}", f"account={','.join(wanted)}", "user=")
-            argv = ("--noheader", "--parsable2", "show", "association", *where, "format=Account,GrpTRES")
-            limits = parse_limits(self._run(self._sacctmgr, *argv))
+            argv = ("--noheader", "--parsable2", "show", "association", *where, "format=Account,Fairshare,GrpTRES")
+            limits, shares = parse_accounts(self._run(self._sacctmgr, *argv))
         # Jobs before nodes: a node that is idle then holds none of them.
         form = ",".join(f"{name}:|" for name in _FIELDS[:-1]) + f",{_FIELDS[-1]}:"
         jobs = parse_jobs(self._run(self._squeue, "--all", "--noheader", f"--states={_STATES}", f"--Format={form}"))
@@ -173,8 +197,11 @@ class SlurmInputs:
             reservations=parse_reservations(self._run(self._scontrol, "--oneliner", "show", "reservation")),
             jobs=jobs,
             limits=limits,
+            shares=shares,
             no_limits=no_limits,
+            no_shares=no_shares,
             no_power=why_no_power(settings),
+            no_features=why_no_features(settings),
         )
 
     def power(self, names: Sequence[str], on: bool) -> None:
@@ -184,6 +211,20 @@ class SlurmInputs:
     def weigh(self, names: Sequence[str], weight: int) -> None:
         """Nodes of the least weight are used first."""
         self._change("update", f"NodeName={compress(names)}", f"Weight={weight}")
+
+    def feature(self, names: Sequence[str], feature: str, on: bool) -> None:
+        """Give nodes a feature of ours, or take it away; the others stay as they are at this moment."""
+        _checked(feature, _FEATURE, "the name of a feature of ours")
+        present = parse_nodes(self._run(self._scontrol, "--all", "--oneliner", "show", "node"))
+        groups: dict[tuple[str, str], list[str]] = {}
+        for node in (present[name] for name in names if name in present):
+            both = [[one for one in those if one != feature] for those in (node.features, node.active)]
+            available, active = (",".join([*kept, feature] if on else kept) for kept in both)
+            groups.setdefault((available, active), []).append(node.name)
+        for (available, active), alike in groups.items():
+            # In one request: an active feature has to be an available one.
+            told = (f"AvailableFeatures={available}", f"ActiveFeatures={active}")
+            self._change("update", f"NodeName={compress(alike)}", *told)
 
     def reserve(self, name: str, account: str, names: Sequence[str]) -> None:
         """Keep exactly these nodes for an account; the reservation is made or changed."""
@@ -233,10 +274,11 @@ class SlurmInputs:
 
     def limit(self, account: str, gpus: int) -> None:
         """How many GPUs the jobs of an account and of those below it may use at the same time."""
-        _checked(account, _ACCOUNT, "the name of an account of Slurm")
-        where = (f"name={account}", f"cluster={self._settings()['ClusterName']}")
-        argv = ("--immediate", "modify", "account", "where", *where, "set", f"GrpTRES=gres/gpu={gpus}")
-        self._run(self._sacctmgr, *argv)
+        self._change_account(account, f"GrpTRES=gres/gpu={gpus}")
+
+    def share(self, account: str, share: int) -> None:
+        """The fair share of an account among those that have the same account above them."""
+        self._change_account(account, f"Fairshare={share}")
 
     def hold(self, job: str, comment: str) -> bool:
         """Hold a job and say so in its comment, both in one request; False if the job is gone."""
@@ -250,12 +292,23 @@ class SlurmInputs:
         """Set the administrators' comment of a job; False if the job is gone."""
         return self._change_job("update", f"JobId={_job(job)}", f"AdminComment={comment}")
 
+    def nice(self, job: str, nice: int, comment: str) -> bool:
+        """Set what is taken off a job's priority, and its comment, both in one request; False if the job is gone."""
+        if not 0 <= nice <= LONGEST_NICE:
+            raise EngineError(f"{nice} cannot be the nice value of a job; it is 0 to {LONGEST_NICE}.")
+        return self._change_job("update", f"JobId={_job(job)}", f"Nice={nice}", f"AdminComment={comment}")
+
     def requeue(self, job: str, comment: str) -> bool:
         """Say so in the comment, then end the job; Slurm starts it again. False if it is gone."""
         return self.comment(job, comment) and self._change_job("requeue", "Incomplete", _job(job))
 
     def _settings(self) -> dict[str, str]:
         return parse_settings(self._run(self._scontrol, "show", "config"))
+
+    def _change_account(self, account: str, what: str) -> None:
+        _checked(account, _ACCOUNT, "the name of an account of Slurm")
+        where = (f"name={account}", f"cluster={self._settings()['ClusterName']}")
+        self._run(self._sacctmgr, "--immediate", "modify", "account", "where", *where, "set", what)
 
     def _change_job(self, *words: str) -> bool:
         try:
@@ -301,6 +354,7 @@ def parse_nodes(text: str) -> dict[str, NodeInputs]:
         if name is None or state is None or weight is None:
             raise EngineError(f"scontrol gave a line that is no node: {line[:200]!r}")
         reason, gres = _REASON.search(line), _GRES.search(head)
+        available, active = _AVAILABLE.search(head), _ACTIVE.search(head)
         node = engine_node(name["name"], state["state"], reason["text"] if reason else "")
         states = set(node.states)
         powered_off = bool(states & _OFF) and not states & _COMING
@@ -314,6 +368,8 @@ def parse_nodes(text: str) -> dict[str, NodeInputs]:
             serviceable=not states & _BROKEN if states & (_OFF | _COMING) else not node.out,
             powered_off=powered_off,
             busy=bool(states & _BUSY),
+            features=_words(available["names"] if available else ""),
+            active=_words(active["names"] if active else ""),
         )
     return nodes
 
@@ -331,8 +387,8 @@ def parse_reservations(text: str) -> dict[str, ReservationInputs]:
         found[words["ReservationName"]] = ReservationInputs(
             name=words["ReservationName"],
             nodes=tuple(expand(nodes)),
-            accounts=tuple(filter(None, _told(words.get("Accounts", "")).split(","))),
-            flags=tuple(filter(None, _told(words.get("Flags", "")).split(","))),
+            accounts=_words(words.get("Accounts", "")),
+            flags=_words(words.get("Flags", "")),
             active=words.get("State") == "ACTIVE",
         )
     return found
@@ -354,13 +410,15 @@ def parse_jobs(text: str) -> dict[str, JobInputs]:
         words = [word.strip() for word in line.split("|", len(_FIELDS) - 1)]
         if len(words) < len(_FIELDS) or not _JOB_ID.fullmatch(words[0]):
             raise EngineError(f"squeue gave a line that is no job: {line[:200]!r}")
-        number, array, state, reason, priority, account, restarts, requeue, batch, nodes, comment = words
+        number, array, state, reason, priority, nice, account, restarts, requeue, batch, nodes, comment = words
         jobs[number] = JobInputs(
             id=number,
             array_id=array,
             state=state,
             reason=reason,
             held=state == "PENDING" and (priority == "0" or reason in ("JobHeldAdmin", "JobHeldUser")),
+            priority=int(priority) if priority.isdigit() else 0,
+            nice=int(nice) if _WHOLE.fullmatch(nice) else 0,
             account=_told(account),
             restarts=int(restarts) if restarts.isdigit() else 0,
             can_requeue=requeue == batch == "1",
@@ -378,29 +436,48 @@ def parse_settings(text: str) -> dict[str, str]:
     return found
 
 
-def parse_limits(text: str) -> dict[str, int | None]:
-    """``sacctmgr --parsable2 show association format=Account,GrpTRES`` of accounts."""
+def parse_accounts(text: str) -> tuple[dict[str, int | None], dict[str, int | None]]:
+    """GPU limits and fair shares in ``sacctmgr --parsable2 show association format=Account,Fairshare,GrpTRES``."""
     limits: dict[str, int | None] = {}
+    shares: dict[str, int | None] = {}
     for line in text.splitlines():
-        account, divider, limit = line.strip().partition("|")
         if not line.strip():
             continue
-        if not divider:
+        words = line.strip().split("|")
+        if len(words) < 3 or not (words[1] == "parent" or words[1].isdigit()):
             raise EngineError(f"sacctmgr gave a line that is no account: {line[:200]!r}")
-        found = _GPU_LIMIT.search(limit)
-        limits[account] = int(found["count"]) if found else None
-    return limits
+        found = _GPU_LIMIT.search(words[2])
+        limits[words[0]] = int(found["count"]) if found else None
+        shares[words[0]] = None if words[1] == "parent" else int(words[1])
+    return limits, shares
 
 
 def why_no_limits(settings: dict[str, str]) -> str:
     """Why a limit of an account would do nothing; "" if it would."""
     if settings.get("AccountingStorageType") != "accounting_storage/slurmdbd":
-        return "Slurm keeps no accounts here (AccountingStorageType is not accounting_storage/slurmdbd)"
+        return _NO_ACCOUNTS
     if "limits" not in settings.get("AccountingStorageEnforce", "").split(","):
         return "Slurm does not enforce limits here (AccountingStorageEnforce lacks limits)"
     if "gres/gpu" not in settings.get("AccountingStorageTRES", "").split(","):
         return "Slurm does not count GPUs here (AccountingStorageTRES lacks gres/gpu)"
     return ""
+
+
+def why_no_shares(settings: dict[str, str]) -> str:
+    """Why a fair share of an account would do nothing; "" if it would."""
+    if settings.get("AccountingStorageType") != "accounting_storage/slurmdbd":
+        return _NO_ACCOUNTS
+    if settings.get("PriorityType") != "priority/multifactor":
+        return "Slurm does not go by fair shares here (PriorityType is not priority/multifactor)"
+    if settings.get("PriorityWeightFairShare", "0") == "0":
+        return "Slurm does not go by fair shares here (PriorityWeightFairshare is 0)"
+    return ""
+
+
+def why_no_features(settings: dict[str, str]) -> str:
+    """Why features of nodes are not ours to set; "" if they are."""
+    plugins = settings.get("NodeFeaturesPlugins", "")
+    return f"a plugin of Slurm sets the features of nodes here (NodeFeaturesPlugins={plugins:.80})" if plugins else ""
 
 
 def why_no_power(settings: dict[str, str]) -> str:
@@ -409,6 +486,11 @@ def why_no_power(settings: dict[str, str]) -> str:
         if not settings.get(key):
             return f"Slurm's power saving is not configured ({key} is not set)"
     return ""
+
+
+def _words(text: str) -> tuple[str, ...]:
+    """What stands between commas."""
+    return tuple(filter(None, _told(text).split(",")))
 
 
 def _told(value: str) -> str:

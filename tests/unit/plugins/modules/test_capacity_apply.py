@@ -118,6 +118,55 @@ def test_policy(ask: Ask, slurm: FakeSlurm) -> None:
     assert "is less than 0" in ask(policy={"most_out": -1})["msg"]
 
 
+def test_shares_order_and_features(ask: Ask, slurm: FakeSlurm) -> None:
+    slurm.accounting(vision="", chat="")
+    slurm.jobs = {"1": Job("vision", priority=5000), "2": Job("chat", priority=6000)}
+    works = [plans.work("job/1", "vision"), plans.work("job/2", "chat")]
+    projects = [{"name": "vision", "weight": 2}, {"name": "chat"}]
+    given = {
+        "problem": plans.problem(NAMES, works, projects=projects),
+        "plan": plans.plan([("job/1", "gpu1")], {"job/2": "no room"}),
+    }
+    plain = {one["kind"] for one in ask(check=True, **given)["changes"]}
+    assert plain == {"weight", "reservation"}
+    given["policy"] = {"shares": True, "order": True, "features": True}
+    shown = ask(check=True, **given)
+    assert slurm.changes == [] and {one["kind"] for one in shown["changes"]} - plain == {
+        "share",
+        "feature",
+        "raise_nice",
+    }
+    for line in ("account vision: share 2", "job 2: nice 1024", "nodes gpu1: feature aidc_plan_vision"):
+        assert f"{line}\n" in shown["diff"]["after"]
+    answer = ask(**given)
+    assert answer["changes"] == shown["changes"] and answer["made"] == len(answer["changes"])
+    assert not ask(**given)["changed"]
+    assert (slurm.shares, slurm.jobs["2"].nice, slurm.nodes["gpu1"].active) == (
+        {"vision": "2"},
+        1024,
+        ["aidc_plan_vision"],
+    )
+    del given["policy"]
+    assert [one["kind"] for one in ask(**given)["changes"]] == ["lower_nice", "unfeature"]
+
+
+def test_a_nice_value_that_slurm_ignores(ask: Ask, slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does for a job whose priority an administrator has set, and calls that a success."""
+    slurm.jobs = {"1": Job("vision", priority=5000), "2": Job("chat", priority=6000)}
+    real = slurm._change
+
+    def ignores(words: list[str]) -> None:
+        real([word for word in words if not word.startswith("Nice=")])
+
+    monkeypatch.setattr(slurm, "_change", ignores)
+    given = {"plan": plans.plan([("job/1", "gpu1")], {"job/2": "no room"}), "policy": {"order": True}}
+    assert ask(**given)["made"] == 4
+    again = ask(**given)
+    assert not again["changed"] and "job 2: somebody else decided on the nice value" in str(again["notes"])
+    assert [one["kind"] for one in ask(**{**given, "policy": None})["changes"]] == ["forget"]
+    assert slurm.jobs["2"].comment == ""
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -149,18 +198,22 @@ def test_a_plan_for_two_schedulers(ask: Ask, controller: Controller, monkeypatch
     scale = "/apis/apps/v1/namespaces/talk/deployments/chat/scale"
     api.put(scale, {"metadata": {"name": "chat"}, "spec": {"replicas": 1}})
     monkeypatch.setattr(capacity_apply, "KubeApi", lambda *_options: api)
+    api.put(scale[: -len("/scale")], {"metadata": {"name": "chat"}, "spec": {"template": {"spec": {}}}})
+    classes = "/apis/scheduling.k8s.io/v1/priorityclasses"
+    api.put(f"{classes}/high", {"metadata": {"name": "high"}, "value": 1000})
     chat = "pods:talk/deployment/chat"
-    works = [plans.work("job/1", "vision"), plans.work(chat, "talk", copies=2)]
+    works = [plans.work("job/1", "vision"), plans.work(chat, "talk", copies=2, priority=1000)]
     given = {
         "problem": plans.problem(NAMES, works),
         "plan": plans.plan([("job/1", "gpu1"), (chat, "gpu3"), (chat, "gpu3")]),
-        "policy": {"scale": True},
+        "policy": {"scale": True, "priority": True},
     }
     assert "The plan has no node of this scheduler" in ask(engine="pods", **given)["msg"]
     settings["nodes"]["gpu3"] = {"engine": "pods"}
     path.write_text(json.dumps(settings), encoding="utf-8")
     things = [(one["kind"], one["thing"]) for one in ask(engine="pods", **given)["changes"]]
-    assert things == [("label", "nodes gpu3"), ("scale_up", "workload talk/deployment/chat")]
+    workload = "workload talk/deployment/chat"
+    assert things == [("label", "nodes gpu3"), ("scale_up", workload), ("priority", workload)]
     assert api.objects[scale]["spec"]["replicas"] == 2 and not ask(engine="pods", **given)["changed"]
     answer = ask(**given)
     assert answer["changed"] and not [one for one in answer["changes"] if "gpu3" in one["thing"]], answer

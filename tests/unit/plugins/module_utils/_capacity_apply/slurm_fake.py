@@ -17,6 +17,8 @@ class Node:
     reason: str = ""
     weight: int = 1
     gres: str = "gpu:h100:8(S:0-1)"
+    features: list[str] = field(default_factory=list)
+    active: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -40,6 +42,8 @@ class Job:
     comment: str = ""
     array: str = ""
     reservation: str = ""
+    nice: int = 0
+    full: int = 0
 
 
 class Refused(Exception):
@@ -54,6 +58,7 @@ class FakeSlurm:
         self.reservations: dict[str, Reservation] = {}
         self.jobs: dict[str, Job] = {}
         self.limits: dict[str, str] = {}
+        self.shares: dict[str, str] = {}
         self.settings = {"ClusterName": "test", "SuspendProgram": "/sbin/off", "ResumeProgram": "/sbin/on"}
         self.calls: list[list[str]] = []
         self.changes: list[list[str]] = []
@@ -64,6 +69,8 @@ class FakeSlurm:
         self.settings["AccountingStorageType"] = "accounting_storage/slurmdbd"
         self.settings["AccountingStorageEnforce"] = "associations,limits,qos"
         self.settings["AccountingStorageTRES"] = "cpu,mem,energy,node,billing,fs/disk,vmem,pages,gres/gpu"
+        self.settings["PriorityType"] = "priority/multifactor"
+        self.settings["PriorityWeightFairShare"] = "1000"
 
     def run(self, argv: Sequence[str], timeout: float, env: Mapping[str, str] | None = None) -> Result:
         program, *words = argv
@@ -109,8 +116,10 @@ class FakeSlurm:
     def _node_line(self, name: str, node: Node) -> str:
         reason = f"Reason={node.reason} [root@2026-01-01T00:00:00]" if node.reason else ""
         return (
-            f"NodeName={name} Arch=x86_64 CoresPerSocket=1 CPUAlloc=0 CPUTot=4 AvailableFeatures=(null) "
-            f"Gres={node.gres} NodeAddr={name} OS=Linux 6.1 #1 SMP RealMemory=1000 State={node.state} "
+            f"NodeName={name} Arch=x86_64 CoresPerSocket=1 CPUAlloc=0 CPUTot=4 "
+            f"AvailableFeatures={','.join(node.features) or '(null)'} "
+            f"ActiveFeatures={','.join(node.active) or '(null)'} Gres={node.gres} "
+            f"NodeAddr={name} OS=Linux 6.1 #1 SMP RealMemory=1000 State={node.state} "
             f"ThreadsPerCore=1 TmpDisk=0 Weight={node.weight} Owner=N/A Partitions=main {reason}\n"
         )
 
@@ -125,6 +134,7 @@ class FakeSlurm:
                     job.state,
                     job.reason,
                     str(job.priority),
+                    str(job.nice),
                     job.account or "(null)",
                     str(job.restarts),
                     str(job.requeue),
@@ -142,9 +152,14 @@ class FakeSlurm:
         assert told["cluster"] == "test"
         if "show" in words:
             return "".join(
-                f"{name}|{self.limits[name]}\n" for name in told["account"].split(",") if name in self.limits
+                f"{name}|{self.shares.get(name, '1')}|{self.limits[name]}\n"
+                for name in told["account"].split(",")
+                if name in self.limits
             )
         self._begin(words)
+        if "Fairshare" in told:
+            self.shares[told["name"]] = told["Fairshare"]
+            return " Modified account associations...\n"
         others = [one for one in self.limits[told["name"]].split(",") if one and not one.startswith("gres/gpu=")]
         self.limits[told["name"]] = ",".join([*others, told["GrpTRES"]])
         return " Modified account associations...\n"
@@ -160,6 +175,11 @@ class FakeSlurm:
         elif "JobId" in told:
             job = self._job(told["JobId"])
             job.comment = told.get("AdminComment", job.comment)
+            if "Nice" in told:
+                # Also to a job that is held, which releases it.
+                job.full = job.full or job.priority + job.nice
+                job.nice = int(told["Nice"])
+                job.priority = max(job.full - job.nice, 2)
             if "Priority" in told:
                 job.priority, job.reason = int(told["Priority"]), "JobHeldAdmin"
         elif verb == "delete":
@@ -172,6 +192,11 @@ class FakeSlurm:
     def _node(self, node: Node, told: dict[str, Any]) -> None:
         if "Weight" in told:
             node.weight = int(told["Weight"])
+        elif "AvailableFeatures" in told:
+            features, active = ([*filter(None, told[f"{key}Features"].split(","))] for key in ("Available", "Active"))
+            if not set(active) <= set(features):
+                raise Refused("Active features not subset of available features")
+            node.features, node.active = features, active
         elif told["State"] == "POWER_DOWN":
             node.state = f"{node.state}+POWERED_DOWN" if node.state == "IDLE" else f"{node.state}+POWER_DOWN"
         elif told["State"] == "POWER_UP":
@@ -187,7 +212,7 @@ class FakeSlurm:
     def _job_verb(self, verb: str, number: str) -> None:
         job = self._job(number)
         if verb == "release":
-            job.priority, job.reason = 4294901700, "Resources"
+            job.full, job.priority, job.reason = 4294901700, 4294901700 - job.nice, "Resources"
             return
         if not job.requeue:
             raise Refused("Requested operation is presently disabled")

@@ -43,6 +43,7 @@ def situations(draw: Any) -> tuple[FakeSlurm, Wanted, ApplyPolicy]:
     rows = [node(name, rack="r1" if name < "n4" else "r2") for name in NAMES]
     owners = draw(st.lists(st.sampled_from(PROJECTS), min_size=1, max_size=7))
     quotas = [{"name": name, "quota_gpu_milli": draw(st.sampled_from([None, 8000, 9000]))} for name in PROJECTS]
+    quotas[0]["weight"] = draw(st.sampled_from([1, 2.5]))
     works = [work(f"job/{number}", owner, preemptible=draw(st.booleans())) for number, owner in enumerate(owners, 1)]
     made_of = read_problem(problem(rows, works, projects=quotas, policy={"reserve_per_rack": reserve}))
     places = [name for name in NAMES if name not in made_of.reserved()]
@@ -61,6 +62,8 @@ def situations(draw: Any) -> tuple[FakeSlurm, Wanted, ApplyPolicy]:
     slurm.reservations["theirs"] = Reservation(["n6"], "root", "MAINT,SPEC_NODES")
     for name in NAMES:
         slurm.nodes[name].weight = draw(st.sampled_from([1, 10, 1000]))
+        slurm.nodes[name].features = draw(st.sampled_from([[], ["ib"], ["ib", "aidc_plan_a"], ["aidc_plan_c"]]))
+        slurm.nodes[name].active = list(slurm.nodes[name].features)
         slurm.nodes[name].state = draw(st.sampled_from(["IDLE", "IDLE", "MIXED", "IDLE+POWERED_DOWN"]))
     for number, owner in enumerate(owners, 1):
         job = Job(owner)
@@ -73,9 +76,9 @@ def situations(draw: Any) -> tuple[FakeSlurm, Wanted, ApplyPolicy]:
             job.comment = "aidc.ops:plan_hold" if kind == "ours" else ""
         if kind != "gone":
             slurm.jobs[str(number)] = job
-    flags = [draw(st.booleans()) for _flag in range(3)]
-    policy = ApplyPolicy(hold=flags[0], requeue=flags[1], power_off=flags[2], most_out=draw(st.sampled_from([1, 20])))
-    return slurm, wanted_of(made_of, made), policy
+    names = ("hold", "requeue", "power_off", "shares", "order", "features")
+    flags = {name: draw(st.booleans()) for name in names}
+    return slurm, wanted_of(made_of, made), ApplyPolicy(**flags, most_out=draw(st.sampled_from([1, 20])))
 
 
 def compared(slurm: FakeSlurm, wanted: Wanted, policy: ApplyPolicy) -> Difference:
@@ -103,9 +106,9 @@ def to_the_end(slurm: FakeSlurm, wanted: Wanted, policy: ApplyPolicy) -> int:
 def outcome(slurm: FakeSlurm) -> Any:
     """What the scheduler goes by. A reservation that has ended is gone."""
     active = {name: sorted(one.nodes) for name, one in slurm.reservations.items() if one.state == "ACTIVE"}
-    jobs = {number: (job.state, job.priority == 0, job.comment) for number, job in slurm.jobs.items()}
-    nodes = {name: (one.state, one.weight) for name, one in slurm.nodes.items()}
-    return active, jobs, nodes, slurm.limits
+    jobs = {number: (job.state, job.priority == 0, job.nice, job.comment) for number, job in slurm.jobs.items()}
+    nodes = {name: (one.state, one.weight, sorted(one.active)) for name, one in slurm.nodes.items()}
+    return active, jobs, nodes, slurm.limits, slurm.shares
 
 
 def usable(slurm: FakeSlurm) -> dict[str, set[str]]:
@@ -121,6 +124,10 @@ def usable(slurm: FakeSlurm) -> dict[str, set[str]]:
 
 def awake(slurm: FakeSlurm) -> set[str]:
     return {name for name, one in slurm.nodes.items() if "DOWN" not in one.state}
+
+
+def features(slurm: FakeSlurm) -> set[str]:
+    return {name for one in slurm.nodes.values() for name in one.active}
 
 
 @SLOWLY
@@ -143,9 +150,13 @@ def test_capacity_on_the_way(situation: tuple[FakeSlurm, Wanted, ApplyPolicy]) -
     found = compared(slurm, wanted, policy)
     assert len({name for change in found.changes for name in change.out}) <= policy.most_out
     steps = [(usable(slurm), awake(slurm))]
+    kept = features(slurm) & {f"aidc_plan_{wanted.owner(name)}" for name in NAMES} if policy.features else set()
+    theirs_on = {name: "ib" in one.active for name, one in slurm.nodes.items()}
     theirs = {number: copy.copy(job) for number, job in slurm.jobs.items() if job.priority == 0 and not job.comment}
     for number in range(len(found.changes)):
         applied(slurm, Difference([found.changes[number]]))
+        assert features(slurm) >= kept, "a job that asks for what no node has is put aside"
+        assert {name: "ib" in one.active for name, one in slurm.nodes.items()} == theirs_on
         steps.append((usable(slurm), awake(slurm)))
     first, last = steps[0], steps[-1]
     for nodes, on in steps:

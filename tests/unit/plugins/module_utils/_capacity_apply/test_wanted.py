@@ -78,6 +78,20 @@ def test_marks_leave_other_words_as_they_are() -> None:
     assert not marks.was_requeued(comment, "ab", 2)
 
 
+def test_the_mark_of_a_nice_value_outlives_holds_and_requeues() -> None:
+    mark = marks.NiceMark(before=5, after=1029, shown=6000, own=6000)
+    comment = marks.with_nice(marks.with_hold("ask Kim"), mark)
+    assert marks.nice_of(comment) == mark and marks.has_hold(comment)
+    comment = marks.with_requeue(comment, "abc", 1)
+    assert marks.nice_of(comment) == mark and marks.was_requeued(comment, "abc", 2)
+    assert marks.nice_of(marks.with_nice(comment, marks.NiceMark(5, 7, 8, 9))) == marks.NiceMark(5, 7, 8, 9)
+    assert marks.nice_of(marks.without(comment)) == mark
+    assert marks.without_nice(marks.without(comment)) == "ask Kim"
+    for text in ("", "ask Kim", "aidc.ops:plan_nice=", "aidc.ops:plan_nice=1.2.3", "xaidc.ops:plan_nice=1.2.3.4"):
+        assert marks.nice_of(text) is None
+    assert marks.nice_of("aidc.ops:plan_nice=1.2.-3.4") is None
+
+
 def test_the_table() -> None:
     change = Change("power_up", "nodes n1", "off", "on", "it is\nused", ("n1",))
     new = Change("reservation", "reservation aidc_plan_p", "", "nodes n1", "all its work", ("n1",), "p")

@@ -228,6 +228,24 @@ def test_partition_and_features_become_models(slurm: Shapes) -> None:
     assert "may use a part of the nodes only" in notes_of(state) and "not understood: 8" in notes_of(state)
 
 
+def test_what_a_plan_set_does_not_bind_the_next_one(slurm: Shapes) -> None:
+    """Features follow from what asks for them, and an order must not confirm itself."""
+    nodes = [slurm.node("a", features="ib,aidc_plan_chat"), slurm.node("b", gres="gpu:a100:4")]
+    mark = "ask Kim aidc.ops:plan_nice=5.1029.7000.7000"
+    jobs = [
+        slurm.job(1, tres_per_node="gpu:1", features="aidc_plan_vision"),
+        slurm.job(2, tres_per_node="gpu:1", features="aidc_plan_vision&ib"),
+        slurm.job(3, tres_per_node="gpu:1", features="aidc_plan_vision|hbm"),
+        slurm.job(4, priority=6500, admin_comment=mark),
+        slurm.job(5, priority=7000, admin_comment=mark),
+        slurm.job(6, priority=2, admin_comment=mark),
+        slurm.job(7, priority=6500, admin_comment=f"x{mark}".replace("Kim aidc", "Kim,aidc")),
+    ]
+    rows = rows_of(state_of(slurm, nodes, *jobs))
+    assert [rows[f"job/{number}"].get("gpu_models") for number in (1, 2, 3)] == [None, ["h100"], None]
+    assert [rows[f"job/{number}"]["priority"] for number in (4, 5, 6, 7)] == [7524, 7000, 7000, 6500]
+
+
 def test_arrays(slurm: Shapes) -> None:
     nodes = [slurm.node("a"), slurm.node("b")]
     jobs = [

@@ -17,7 +17,7 @@ from ansible_collections.aidc.ops.plugins.module_utils._runner import Result
 
 NODES = (Path(__file__).parents[3] / "fixtures" / "slurm" / "nodes_22.05.txt").read_text("utf-8")
 LINE = "NodeName=gpu1 Arch=x86_64 Gres={gres} OS=Linux 6.1 RealMemory=1 State={state} TmpDisk=0 Weight=7 Owner=N/A "
-JOB = "7|7_[1-4]|PENDING|Resources|429|vision|1|1|1||ask Kim\n"
+JOB = "7|7_[1-4]|PENDING|Resources|429|5|vision|1|1|1||ask Kim\n"
 
 
 def test_recorded_nodes() -> None:
@@ -68,7 +68,9 @@ def test_states(state: str, serviceable: bool, powered_off: bool, busy: bool) ->
         (slurm_inputs.parse_jobs, "squeue: error\n", "no job"),
         (slurm_inputs.parse_jobs, "7|7|PENDING|x\n", "no job"),
         (slurm_inputs.parse_settings, "", "no configuration"),
-        (slurm_inputs.parse_limits, "sacctmgr: error\n", "no account"),
+        (slurm_inputs.parse_accounts, "sacctmgr: error\n", "no account"),
+        (slurm_inputs.parse_accounts, "a|many|gres/gpu=8\n", "no account"),
+        (slurm_inputs.parse_accounts, "a|1\n", "no account"),
     ],
 )
 def test_what_is_no_answer_of_slurm(parse: Callable[[str], Any], text: str, message: str) -> None:
@@ -80,10 +82,13 @@ def test_jobs() -> None:
     job = slurm_inputs.parse_jobs(JOB)["7"]
     assert (job.array_id, job.account, job.restarts, job.can_requeue) == ("7_[1-4]", "vision", 1, True)
     assert (job.pending, job.running, job.held, job.nodes, job.comment) == (True, False, False, (), "ask Kim")
-    text = "8|8|RUNNING|None|0|(null)|0|1|0|gpu[1-2]|a | 9|9|b\nline 2\n10|10|PENDING|JobHeldAdmin|0|a|0|1|1||(null)\n"
+    assert (job.priority, job.nice) == (429, 5)
+    text = "8|8|RUNNING|None|0|-9|(null)|0|1|0|gpu[1-2]|a | 9|9|b\nline 2\n"
+    text += "10|10|PENDING|JobHeldAdmin|0|0|a|0|1|1||(null)\n"
     jobs = slurm_inputs.parse_jobs(text)
     assert set(jobs) == {"8", "10"}
     assert jobs["8"].comment == "a | 9|9|b\nline 2" and jobs["8"].nodes == ("gpu1", "gpu2") and jobs["8"].running
+    assert jobs["8"].nice == -9 and jobs["10"].priority == 0
     assert not jobs["8"].held and not jobs["8"].can_requeue and jobs["8"].account == ""
     assert jobs["10"].held and jobs["10"].comment == ""
     assert slurm_inputs.parse_jobs("") == {}
@@ -120,7 +125,36 @@ def test_where_limits_would_do_nothing(lacks: str, why: str) -> None:
 
 
 def test_limits() -> None:
-    assert slurm_inputs.parse_limits("a|cpu=3,gres/gpu=8\nb|\nc|gres/gpu:h100=4\n") == {"a": 8, "b": None, "c": None}
+    limits, shares = slurm_inputs.parse_accounts("a|1|cpu=3,gres/gpu=8\nb|parent|\n\nc|40|gres/gpu:h100=4\n")
+    assert limits == {"a": 8, "b": None, "c": None} and shares == {"a": 1, "b": None, "c": 40}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "why"),
+    [
+        ("AccountingStorageType", "accounting_storage/none", "keeps no accounts"),
+        ("PriorityType", "priority/basic", "does not go by fair shares"),
+        ("PriorityWeightFairShare", "0", "does not go by fair shares"),
+    ],
+)
+def test_where_shares_would_do_nothing(key: str, value: str, why: str) -> None:
+    settings = {
+        "AccountingStorageType": "accounting_storage/slurmdbd",
+        "PriorityType": "priority/multifactor",
+        "PriorityWeightFairShare": "1000",
+    }
+    assert slurm_inputs.why_no_shares(settings) == ""
+    assert why in slurm_inputs.why_no_shares({**settings, key: value})
+
+
+def test_features() -> None:
+    line = LINE.format(gres="gpu:1 AvailableFeatures=ib,hbm3 ActiveFeatures=ib", state="IDLE")
+    node = slurm_inputs.parse_nodes(f"{line}Reason=x ActiveFeatures=y [kim@2026-01-01T00:00:00]\n")["gpu1"]
+    assert (node.features, node.active) == (("ib", "hbm3"), ("ib",))
+    recorded = slurm_inputs.parse_nodes(NODES)["gpu1"]
+    assert recorded.features == recorded.active == ()
+    assert slurm_inputs.why_no_features({}) == ""
+    assert "NodeFeaturesPlugins=helpers" in slurm_inputs.why_no_features({"NodeFeaturesPlugins": "helpers"})
 
 
 def test_nothing_hostile_reaches_slurm(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,6 +175,10 @@ def test_nothing_hostile_reaches_slurm(monkeypatch: pytest.MonkeyPatch) -> None:
         lambda: inputs.reserve("a", "vision", []),
         lambda: inputs.end_reservation("a Users=kim"),
         lambda: inputs.limit("vision\n", 1),
+        lambda: inputs.share("vision set", 1),
+        lambda: inputs.nice("7 Priority=9", 1, ""),
+        lambda: inputs.feature(["n1"], "aidc_plan_a,b", True),
+        lambda: inputs.feature(["n1"], "ib", False),
     ]
     for call in calls:
         with pytest.raises(EngineError):
