@@ -72,7 +72,6 @@ CHECKS: tuple[Check, ...] = (
         "unit tests of plugins, event code and roles",
         "python -m pytest tests/unit --ignore=tests/unit/frame -m 'not slow' --quiet --numprocesses=4"
         " --durations=10 -rfEs -o faulthandler_timeout=200",
-        needs=("rsync",),
     ),
     Check(
         "frame",
@@ -116,6 +115,7 @@ CHECKS: tuple[Check, ...] = (
         "python -m pytest tests/unit --ignore=tests/unit/frame -m slow --quiet --numprocesses=4"
         " --durations=10 -rfEs -o faulthandler_timeout=200",
         group="slow",
+        needs=("rsync",),
     ),
     Check(
         "build", "build the artifact and import it as Galaxy would", "python tools/build_and_import.py", group="slow"

@@ -393,6 +393,7 @@ def test_a_gpu_that_was_replaced_is_not_lost() -> None:
     assert {s.labels["UUID"]: s.value for s in rig.samples() if s.name == "aidc_gpu_lost"} == {"GPU-0": 0, "GPU-new": 0}
 
 
+@pytest.mark.slow
 def test_a_hanging_gpu_bounds_the_scrape_and_hides_no_other() -> None:
     rig = Rig(FakeNvml(gpus=3), timeout=0.3)
     rig.scrape()

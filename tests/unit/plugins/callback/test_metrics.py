@@ -175,6 +175,7 @@ def test_pushgateway(runs: Runs, gateway: Server) -> None:
     assert not runs.warnings
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("delay", [0.2, 30])
 def test_a_slow_pushgateway_costs_two_seconds_in_all(runs: Runs, gateway: Server, delay: float) -> None:
     runs.options["pushgateway_url"] = gateway.url

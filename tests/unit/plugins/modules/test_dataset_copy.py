@@ -17,6 +17,9 @@ from ansible.module_utils.testing import patch_module_args
 from ansible_collections.aidc.ops.plugins.module_utils._dataset_copy import carry, rsync
 from ansible_collections.aidc.ops.plugins.modules import dataset_copy
 
+# Each runs the real program several times.
+pytestmark = pytest.mark.slow
+
 Answer = dict[str, t.Any]
 MIB = 1024 * 1024
 # Every host is this machine; what would be a remote shell is one.

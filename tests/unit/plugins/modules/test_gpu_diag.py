@@ -249,7 +249,7 @@ def runs(pid: int) -> bool:
 def test_a_diagnosis_that_hangs_is_stopped_with_all_that_it_started(
     diag: Call, dcgmi: Callable[[str], list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_group, "__defaults__", (None, 0.5))
+    monkeypatch.setattr(run_group, "__defaults__", (None, 0.5, ()))
     dcgmi(
         f"(trap '' TERM; echo $$ > {tmp_path}/own; sh -c 'echo $$ > {tmp_path}/grandchild; trap \"\" TERM; sleep 60')"
     )

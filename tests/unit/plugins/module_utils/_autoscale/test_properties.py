@@ -7,6 +7,7 @@ import dataclasses
 import itertools
 import math
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -61,6 +62,7 @@ SEEN = st.builds(
 FORESEEN = st.one_of(st.none(), st.builds(Foreseen, st.one_of(st.none(), st.floats(0, 500))))
 
 
+@pytest.mark.slow
 @QUICKLY
 @given(services(), many_limits(), SEEN, FORESEEN)
 def test_never_outside_the_limits(service: Service, limits: Limits, seen: Seen, foreseen: Foreseen | None) -> None:

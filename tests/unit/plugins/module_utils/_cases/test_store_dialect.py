@@ -50,6 +50,7 @@ def test_values_that_do_not_fit(sql: str, params: Any) -> None:
         bind(sql, params)
 
 
+@pytest.mark.slow
 @given(st.lists(st.text()))
 def test_no_value_gets_into_the_statement(values: list[str]) -> None:
     sql = "SELECT " + ", ".join("?" for _value in values)

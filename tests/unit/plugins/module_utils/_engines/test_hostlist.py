@@ -51,6 +51,7 @@ def test_compress(names: list[str], text: str) -> None:
     assert compress(names) == text
 
 
+@pytest.mark.slow
 @given(st.lists(st.from_regex(r"[b-z0-9]{1,3}[-.]?[0-9]{0,3}", fullmatch=True), max_size=30))
 def test_what_is_compressed_expands_to_the_same(names: list[str]) -> None:
     assert sorted(expand(compress(names))) == sorted(set(names))

@@ -103,6 +103,7 @@ def names(api: KubeApi) -> list[str]:
     return [item["metadata"]["name"] for item in api.items("/api/v1/nodes")]
 
 
+@pytest.mark.slow
 def test_pages_are_joined(server: Server, api: KubeApi) -> None:
     server.answers = [(200, page(["a", "b"], "t1", remainingItemCount=1)), (200, page(["c"]))]
     assert names(api) == ["a", "b", "c"]

@@ -119,6 +119,7 @@ def test_a_driver_that_asks_for_a_reboot(monkeypatch: pytest.MonkeyPatch) -> Non
     assert (done["reset_needed"], done["reboot_needed"]) == (False, True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("call", ["nvmlDeviceGetPersistenceMode", "nvmlDeviceSetPersistenceMode"])
 def test_a_driver_that_hangs(monkeypatch: pytest.MonkeyPatch, call: str) -> None:
     monkeypatch.setitem(sys.modules, "pynvml", Nvml(hangs=call))

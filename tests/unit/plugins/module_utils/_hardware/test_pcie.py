@@ -138,6 +138,7 @@ def test_machine_without_pci(lay: Lay, reports: Any) -> None:
         pcie.read_pcie_links(f"{root}/sys", reports)
 
 
+@pytest.mark.slow
 def test_huge_tree(lay: Lay, reports: Any) -> None:
     files: dict[str, Any] = {}
     for bus in range(125):

@@ -72,6 +72,7 @@ def test_every_rule_holds_through_a_life(seed: int, racks: int, per_rack: int, c
         )
 
 
+@pytest.mark.slow
 def test_few_bytes_move_and_nodes_are_equally_full() -> None:
     draw = random.Random(4)
     nodes = fleet(draw, 8, 4)

@@ -119,6 +119,7 @@ def test_an_alertmanager_that_just_started_clears_nothing(controller: Controller
     assert cleared(controller)
 
 
+@pytest.mark.slow
 def test_a_dead_endpoint_costs_its_timeout_and_the_others_count(
     controller: Controller, first: FakeAlertmanager, second: FakeAlertmanager
 ) -> None:

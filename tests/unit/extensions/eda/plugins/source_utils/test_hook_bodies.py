@@ -305,6 +305,7 @@ _JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(_JSON)
 def test_nothing_breaks_the_readers(value: t.Any) -> None:
     zabbix(value)
