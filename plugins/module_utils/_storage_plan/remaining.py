@@ -42,7 +42,8 @@ def read_moves(rows: t.Any, after: Placement) -> list[Move]:
             raise StoragePlanError(f"{row!r:.200} is no move of a plan: {exc!r}") from exc
         texts = (move.piece, move.source, move.to, move.drop)
         numbers = (move.size, move.wave)
-        if not all(isinstance(text, str) for text in texts) or not all(type(number) is int for number in numbers):
+        whole = all(isinstance(number, int) and not isinstance(number, bool) for number in numbers)
+        if not whole or not all(isinstance(text, str) for text in texts):
             raise StoragePlanError(f"{row!r:.200} is no move of a plan: it has values of another kind")
         ends = after.get(move.piece, ())
         stray = (move.to and move.to not in ends) or move.drop in ends
