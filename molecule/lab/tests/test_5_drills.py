@@ -178,8 +178,8 @@ def drilled(healthy) -> Iterator[dict[Drill, dict[str, Any] | BaseException]]:
     """Of each drill the case that it made, or why it made none."""
     drills = Drills(healthy)
     # A place that may be cleaned: remediation_clean_paths of the lab keeps one MiB of what is older than a week.
-    script = "mkdir -p /scratch && cd /scratch && truncate -s 2M old new && touch -d '30 days ago' old"
-    healthy.lab.exec("gpu4", "sh", "-c", f"{script} && truncate -s 1000 new")
+    script = "mkdir -p /scratch && cd /scratch && head -c 2M /dev/zero > old && head -c 1000 /dev/zero > new"
+    healthy.lab.exec("gpu4", "sh", "-c", f"{script} && touch -d '30 days ago' old")
 
     def one_after_the_other(node: str) -> dict[Drill, dict[str, Any] | BaseException]:
         ended: dict[Drill, dict[str, Any] | BaseException] = {}
