@@ -53,7 +53,7 @@ test-fast: venv ## The checks one runs while working (about a minute)
 $(SINGLE): venv
 	@$(CHECKS) --live $@
 
-molecule: setup ## Every molecule scenario, two at a time
+molecule: setup ## Every molecule scenario, the lab and then two at a time
 	@$(CHECKS) molecule
 
 $(addprefix molecule-,$(SCENARIOS)): setup

@@ -237,6 +237,8 @@ def scenario_checks(root: Path) -> list[Check]:
             needs=("molecule", "podman"),
             limit=2700,
             cleanup=f"molecule destroy -s {name}",
+            # It is seven nodes; beside it only what mostly waits leaves its drills the time that they need.
+            share=1.5 if f"molecule-{name}" == LONGEST else 1.0,
         )
         for name in names
     ]
