@@ -180,14 +180,16 @@ class Lab:
             # One waits for the processor, the other for the network.
             title = "Node image, Python packages, GPU simulator"
             with self.progress.step(title), concurrent.futures.ThreadPoolExecutor(2) as pool:
-                suites = dict.fromkeys([self.plan.suite, "bookworm"])
-                work = [pool.submit(self._program, "wheels.py")]
-                work += [pool.submit(self._program, "image.py", suite) for suite in suites]
-                work.append(pool.submit(self._program, "simulator.py"))
-                for item in work:
+                for item in [pool.submit(self._program, "wheels.py"), pool.submit(self._images)]:
                     item.result()
         except (HostError, engine.EngineError, spec.SpecError) as error:
             raise DemoError(str(error)) from None
+
+    def _images(self) -> None:
+        """The images, and then the simulator, which is compiled in one of them."""
+        for suite in dict.fromkeys([self.plan.suite, "bookworm"]):
+            self._program("image.py", suite)
+        self._program("simulator.py")
 
     def containers(self) -> None:
         """Bring the containers up and learn their addresses."""
