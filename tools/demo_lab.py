@@ -180,8 +180,9 @@ class Lab:
             # One waits for the processor, the other for the network.
             title = "Node image, Python packages, GPU simulator"
             with self.progress.step(title), concurrent.futures.ThreadPoolExecutor(2) as pool:
-                for item in [pool.submit(self._program, "wheels.py"), pool.submit(self._images)]:
-                    item.result()
+                wheels, images = pool.submit(self._program, "wheels.py"), pool.submit(self._images)
+                wheels.result()
+                images.result()
         except (HostError, engine.EngineError, spec.SpecError) as error:
             raise DemoError(str(error)) from None
 
