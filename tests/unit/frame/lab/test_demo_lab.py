@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import io
 import tarfile
+import time
 from pathlib import Path
 
 import demo_lab
@@ -85,6 +86,24 @@ def test_only_one_run_uses_the_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with first.lock(), pytest.raises(DemoError, match="another run uses the lab"):
         second.lock()
     second.lock().close()
+
+
+def test_the_simulator_is_compiled_after_the_images_however_quick_the_packages_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demo_lab, "LOGS", tmp_path)
+    monkeypatch.setattr(demo_lab.engine, "ensure", lambda _path: None)
+    monkeypatch.setattr(demo_lab.disks, "check_rights", lambda _nodes, _user: None)
+    done: list[str] = []
+
+    def program(_lab: object, name: str, *_arguments: str) -> str:
+        time.sleep(0.2 if name == "image.py" else 0)
+        done.append(name)
+        return ""
+
+    monkeypatch.setattr(demo_lab.Lab, "_program", program)
+    demo_lab.Lab(Progress(io.StringIO()), env={}).prepare_host()
+    assert done == ["wheels.py", "image.py", "simulator.py"]
 
 
 @pytest.mark.parametrize(("unit", "written", "expected"), [(1, "0\n", 0), (0, "2\n", 2), (143, None, 143)])
