@@ -50,6 +50,7 @@ class Recipe:
     suite: str
     mirror: str
     packages: tuple[str, ...]
+    left_out: tuple[str, ...]
     setup: str
 
     @property
@@ -60,7 +61,7 @@ class Recipe:
     @property
     def digest(self) -> str:
         """Hash of the content; the mirror is left out, since it serves the same packages."""
-        parts = (self.suite, *sorted(self.packages), self.setup)
+        parts = (self.suite, *sorted(self.packages), *self.left_out, self.setup)
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
@@ -75,6 +76,7 @@ def recipe(
         suite=suite,
         mirror=env.get("AIDC_OPS_LAB_MIRROR") or apt_mirror or data["mirror"],
         packages=tuple(data["packages"]) + tuple(data["suites"][suite].get("packages", ())),
+        left_out=tuple(data["left_out"]),
         setup=setup,
     )
 
@@ -109,7 +111,7 @@ def bootstrap_command(item: Recipe, tree: str, options: list[str]) -> list[str]:
     include = ",".join(item.packages)
     if shutil.which("mmdebstrap"):
         command = ["mmdebstrap", "--variant=minbase", f"--include={include}", f"--customize-hook={SETUP}"]
-        command += [f"--dpkgopt=path-exclude={path}" for path in ("/usr/share/man/*", "/usr/share/locale/*")]
+        command += [f"--dpkgopt=path-exclude={path}" for path in item.left_out]
         # The Java package fails to configure where the folder of the manual pages is missing.
         command.append('--essential-hook=mkdir -p "$1/usr/share/man/man1"')
         command += [f"--aptopt={option}" for option in options]

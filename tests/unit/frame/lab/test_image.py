@@ -14,6 +14,7 @@ DATA: dict[str, Any] = {
     "name": "localhost/x",
     "mirror": "http://recipe.example/debian",
     "packages": ["b", "a"],
+    "left_out": ["/doc/*"],
     "suites": {"bookworm": {"packages": ["c"]}, "trixie": {}},
 }
 
@@ -49,6 +50,7 @@ def test_the_hash_follows_content_not_order_or_mirror() -> None:
     assert same.digest == make().digest
     assert make(setup="#!/bin/sh\ntrue\n").digest != make().digest
     assert make(data={**DATA, "packages": ["a", "b", "d"]}).digest != make().digest
+    assert make(data={**DATA, "left_out": []}).digest != make().digest
     assert make(suite="trixie").digest != make().digest
 
 
