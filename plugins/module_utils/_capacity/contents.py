@@ -24,9 +24,10 @@ if t.TYPE_CHECKING:
 
     from .numeric import Flags, Real, Whole
 
-# More units than that make the tables slow, not better; so many make quick ones.
-MAX_UNITS = 1280
+# CPU units of a table: of a quick one, of the usual one, and of one that rounds hardly anything away.
 FEW_UNITS = 256
+UNITS = 1280
+FINE_UNITS = 12800
 MAX_LEVELS = 100
 TINY = 1e-9
 # A size is scarce where there are fewer copies than that many for each GPU of a node.
@@ -78,7 +79,7 @@ def _unit(values: t.Iterable[int], top: int, most: int) -> int:
 class Pricer:
     """``price`` gives for each group the worth of its best content and the content."""
 
-    def __init__(self, packing: Packing, down: bool = False, most: int = MAX_UNITS) -> None:
+    def __init__(self, packing: Packing, down: bool = False, most: int = UNITS) -> None:
         self.packing = packing
         sizes, groups = packing.sizes, packing.groups
         top = int(groups.cpu_milli.max()) if len(groups.cpu_milli) else 1

@@ -12,7 +12,7 @@ import time
 import typing as t
 from dataclasses import replace
 
-from .contents import FEW_UNITS, Pricer
+from .contents import Pricer
 from .master import Column, Master, column
 from .numeric import np
 from .packing import Packing
@@ -20,29 +20,37 @@ from .packing import Packing
 if t.TYPE_CHECKING:
     from .numeric import Real, Whole
 
-# Of the contents that are no whole numbers one in so many is settled at a time, first the one that lacks least.
-PART = 10
 # How often contents are found for what is left before more are settled.
 ROUNDS = 6
 # A whole number is one up to that.
 NEAR = 1e-6
 
 
-def dive(packing: Packing, master: Master, seconds: float) -> tuple[float, dict[Column, int]] | None:
+def dive(
+    packing: Packing,
+    master: Master,
+    seconds: float,
+    part: int,
+    kept: t.Mapping[Column, int] | None = None,
+) -> tuple[float, dict[Column, int]] | None:
     """(value, whole nodes of each content); None if it came to no end. ``master`` is a solved linear programme.
+
+    Of the contents that are no whole numbers one in ``part`` is settled at a time, first the one that lacks least.
+    ``kept`` are contents that are settled already.
 
     The value is that of the linear programme over the variables when the contents are settled. Contents that are found
     on the way stay in ``master``.
     """
     ends = time.monotonic() + seconds
     left = replace(packing)
-    pricer = Pricer(left, most=FEW_UNITS)
+    pricer = Pricer(left)
     side = np.zeros((len(packing.groups.count), 2))
-    least: Whole = np.zeros(0, np.int64)
+    least: Whole = np.array([(kept or {}).get(one, 0) for one in master.columns], np.int64)
+    left.supply = _supply(packing, master, least)
     while True:
         counts = master.counts()
         least = np.concatenate([least, np.zeros(len(counts) - len(least), np.int64)])
-        settled = _settled(packing, master, counts, least)
+        settled = _settled(packing, master, counts, least, part)
         if settled is None:
             value = master.value()
             return value, {one: int(number) for one, number in zip(master.columns, np.round(counts)) if number > 0.5}
@@ -61,25 +69,25 @@ def dive(packing: Packing, master: Master, seconds: float) -> tuple[float, dict[
                 return None
 
 
-def _settled(packing: Packing, master: Master, counts: Real, least: Whole) -> Whole | None:
+def _settled(packing: Packing, master: Master, counts: Real, least: Whole, part: int) -> Whole | None:
     """What is settled next; None when all are whole numbers."""
     whole = np.maximum(np.floor(counts + NEAR).astype(np.int64), least)
-    part = counts - whole
-    broken = np.flatnonzero(part > NEAR)
+    rest = counts - whole
+    broken = np.flatnonzero(rest > NEAR)
     if not len(broken):
         return None
     room = packing.groups.count.copy()
     for number in np.flatnonzero(whole):
         room[master.columns[number][0]] -= whole[number]
     taken = 0
-    for number in broken[np.argsort(-part[broken], kind="stable")]:
+    for number in broken[np.argsort(-rest[broken], kind="stable")]:
         group = master.columns[number][0]
         if room[group] <= 0:
             continue
         whole[number] += 1
         room[group] -= 1
         taken += 1
-        if taken * PART >= len(broken):
+        if taken * part >= len(broken):
             break
     return t.cast("Whole", whole)
 

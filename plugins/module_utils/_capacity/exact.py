@@ -1,4 +1,4 @@
-# The exact strategy: relaxation, column generation, dive, integer programme, and contents onto real nodes.
+# The exact strategy: relaxation, column generation, dive, repairs, integer programme, and contents onto real nodes.
 # Copyright (c) 2026 aidc.ops contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -22,6 +22,7 @@ from .layout import layout
 from .master import Column, Master, column
 from .packing import INFINITY, Packing, Row
 from .relaxed import relaxation
+from .repair import repair
 from .score import HAIR
 from .solver import OPTIMAL_GAP
 
@@ -30,6 +31,8 @@ RELAXATION_TIME = 0.25
 COVER_TIME = 0.2
 COLUMN_TIME = 0.55
 DIVE_TIME = 0.7
+# One content in so many is settled at a time.
+PART = 10
 # How many nodes of its tree the integer programme looks at.
 SEARCH = 200
 # Objectives that are small where everything stands on few nodes.
@@ -145,14 +148,8 @@ def _stage(
     if log:
         log(f"{name}: linear {generated.value:.3f} of {bound:.3f}, {generated.rounds} rounds, {len(columns)} contents")
     if generated.value > -INFINITY:
-        most, dives = DIVE_TIME * left(), time.monotonic()
-        dived = dive(packing, generated.master, most)
-        in_time = in_time and time.monotonic() - dives < most
-        columns.update(dict.fromkeys(generated.master.columns))
-        if dived is not None and log:
-            log(f"{name}: {dived[0]:.3f} in whole nodes")
-        if dived is not None and dived[0] > _value(packing, start, left()):
-            start = dived[1]
+        start, ended = _dive(packing, name, columns, start, bound - HAIR / 2, DIVE_TIME * left(), log)
+        in_time = in_time and ended
     found = _integer(compiled, columns, start, left())
     if found is None:
         return Found(Stage(name, float("nan"), bound, generated.rounds, len(columns), False), start, None)
@@ -160,6 +157,44 @@ def _stage(
         log(f"{name}: {found.value:.3f} of {bound:.3f}")
     stage = Stage(name, found.value, max(bound, found.value), generated.rounds, len(columns), in_time and found.in_time)
     return Found(stage, found.contents, found.amounts)
+
+
+def _dive(
+    packing: Packing,
+    name: str,
+    columns: dict[Column, None],
+    start: dict[Column, int],
+    enough: float,
+    seconds: float,
+    log: Log,
+) -> tuple[dict[Column, int], bool]:
+    """The better one of ``start`` and a dive from all ``columns``, repaired where nodes are to be saved, until it is
+    worth ``enough``; and whether there was time for it."""
+    ends = time.monotonic() + seconds
+
+    def all_columns() -> Master:
+        master = Master(packing)
+        for one in columns:
+            master.add(one)
+        return master
+
+    master = all_columns()
+    master.solve(seconds)
+    value = _value(packing, start, seconds)
+    dived = dive(packing, master, ends - time.monotonic(), PART)
+    columns.update(dict.fromkeys(master.columns))
+    if dived is None:
+        return start, False
+    if dived[0] > value:
+        value, start = dived
+    if log:
+        log(f"{name}: {value:.3f} in whole nodes")
+    if name not in COVERING:
+        return start, True
+    repaired = repair(all_columns, columns, start, value, enough, ends - time.monotonic())
+    if log:
+        log(f"{name}: {repaired.value:.3f} after repairs")
+    return repaired.contents, repaired.in_time
 
 
 def _keep(

@@ -11,7 +11,7 @@ import time
 import typing as t
 from dataclasses import dataclass
 
-from .contents import FEW_UNITS, Pricer
+from .contents import FINE_UNITS, Pricer
 from .master import Column, Master, column
 from .numeric import np
 from .packing import Packing
@@ -25,7 +25,8 @@ SMOOTHING = 0.7
 HOPELESS, REST = 0.1, 10
 BOUND_EVERY = 20
 MAX_ROUNDS = 400
-STUCK = 4
+# The prices of memory and network move with each round, so one that finds nothing is not the end.
+STUCK = 12
 # Rounds in which the value has to grow by that part of itself, or no more are made.
 PATIENCE, WORTHWHILE = 40, 2e-5
 
@@ -58,7 +59,8 @@ def generate(
     master = Master(packing)
     for one in known:
         master.add(one)
-    quick, up, down = Pricer(packing, most=FEW_UNITS), Pricer(packing), Pricer(packing, down=True)
+    usual, fine = Pricer(packing), Pricer(packing, most=FINE_UNITS)
+    down = Pricer(packing, down=True, most=FINE_UNITS)
     groups = len(packing.groups.count)
     bound, center = start if start else (float("inf"), None)
     side = np.zeros((groups, 2))
@@ -78,7 +80,7 @@ def generate(
             tried = center
         worth, node = packing.prices(tried)
         true_worth, true_node = packing.prices(prices)
-        pricer = up if stuck else quick
+        pricer = fine if stuck else usual
         rest -= 1
         priced = pricer.price(worth, side, [group for group in range(groups) if stuck or rest[group] <= 0])
         added = 0
