@@ -183,18 +183,16 @@ def _dive(
     value = _value(packing, start, seconds)
     dived = dive(packing, master, ends - time.monotonic(), PART)
     columns.update(dict.fromkeys(master.columns))
-    if dived is None:
-        return start, False
-    if dived[0] > value:
+    # A dive that settled what cannot be together finds nothing.
+    if dived is not None and dived[0] > value:
         value, start = dived
     if log:
         log(f"{name}: {value:.3f} in whole nodes")
-    if name not in COVERING:
-        return start, True
-    repaired = repair(all_columns, columns, start, value, enough, ends - time.monotonic())
-    if log:
-        log(f"{name}: {repaired.value:.3f} after repairs")
-    return repaired.contents, repaired.in_time
+    if name in COVERING:
+        value, start = repair(all_columns, columns, start, value, enough, ends - time.monotonic())
+        if log:
+            log(f"{name}: {value:.3f} after repairs")
+    return start, time.monotonic() < ends
 
 
 def _keep(

@@ -22,14 +22,6 @@ SLOWLY = 10**9
 ROUNDING = 1e-6
 
 
-class Repaired(t.NamedTuple):
-    """The best value, nodes by content, and whether there was time for all tries."""
-
-    value: float
-    contents: dict[Column, int]
-    in_time: bool
-
-
 def repair(
     master_of: t.Callable[[], Master],
     columns: dict[Column, None],
@@ -37,8 +29,8 @@ def repair(
     value: float,
     enough: float,
     seconds: float,
-) -> Repaired:
-    """From ``start``, which is worth ``value``, until it is worth ``enough``.
+) -> tuple[float, dict[Column, int]]:
+    """The best value and its nodes by content, from ``start``, which is worth ``value``, until it is worth ``enough``.
 
     ``master_of`` makes the linear programme of all ``columns``; contents that are found are added to them.
     """
@@ -46,23 +38,23 @@ def repair(
     # The same problem has the same answer.
     chance = random.Random(1)  # noqa: S311
     for _unused in range(TRIES):
-        if value >= enough:
+        if value >= enough or time.monotonic() > ends:
             break
         master = master_of()
-        if time.monotonic() > ends or master.solve(ends - time.monotonic()) is None:
-            return Repaired(value, start, False)
+        if master.solve(ends - time.monotonic()) is None:
+            break
         kept = _without(start, _freed(master, start, chance))
         for number, one in enumerate(master.columns):
             if one in kept:
                 master.at_least(number, kept[one])
         if master.solve(ends - time.monotonic()) is None:
-            return Repaired(value, start, False)
+            break
         found = dive(master.packing, master, ends - time.monotonic(), SLOWLY, kept)
         columns.update(dict.fromkeys(master.columns))
         # One that is as good leads elsewhere.
         if found is not None and found[0] >= value - ROUNDING:
             value, start = found
-    return Repaired(value, start, True)
+    return value, start
 
 
 def _freed(master: Master, contents: t.Mapping[Column, int], chance: random.Random) -> list[Column]:

@@ -13,7 +13,7 @@ from ansible_collections.aidc.ops.plugins.module_utils._capacity.compile import 
 from ansible_collections.aidc.ops.plugins.module_utils._capacity.master import Column, Master, column
 from ansible_collections.aidc.ops.plugins.module_utils._capacity.model import read_problem
 from ansible_collections.aidc.ops.plugins.module_utils._capacity.packing import Packing
-from ansible_collections.aidc.ops.plugins.module_utils._capacity.repair import Repaired, repair
+from ansible_collections.aidc.ops.plugins.module_utils._capacity.repair import repair
 
 COPIES = 40
 
@@ -37,7 +37,9 @@ def packing() -> Packing:
     return compiled.packing
 
 
-def repaired(packing: Packing, start: dict[Column, int], value: float, enough: float, seconds: float = 60) -> Repaired:
+def repaired(
+    packing: Packing, start: dict[Column, int], value: float, enough: float, seconds: float = 60
+) -> tuple[float, dict[Column, int]]:
     columns = dict.fromkeys([column(0, {0: 1}), column(0, {0: 2})])
 
     def master() -> Master:
@@ -46,30 +48,28 @@ def repaired(packing: Packing, start: dict[Column, int], value: float, enough: f
             made.add(one)
         return made
 
-    found = repair(master, columns, start, value, enough, seconds)
-    return found
+    return repair(master, columns, start, value, enough, seconds)
 
 
 def test_half_empty_nodes_become_full_ones(packing: Packing) -> None:
     alone, pair = column(0, {0: 1}), column(0, {0: 2})
-    found = repaired(packing, {alone: COPIES}, -COPIES, -COPIES / 2)
-    assert found.value == pytest.approx(-COPIES / 2)
-    assert {one: count for one, count in found.contents.items() if count} == {pair: COPIES // 2}
-    assert found.in_time
+    value, contents = repaired(packing, {alone: COPIES}, -COPIES, -COPIES / 2)
+    assert value == pytest.approx(-COPIES / 2)
+    assert {one: count for one, count in contents.items() if count} == {pair: COPIES // 2}
 
 
 def test_what_is_good_enough_stays_as_it_is(packing: Packing) -> None:
     pairs = {column(0, {0: 2}): COPIES // 2}
-    assert repaired(packing, pairs, -COPIES / 2, -COPIES / 2) == (-COPIES / 2, pairs, True)
+    assert repaired(packing, pairs, -COPIES / 2, -COPIES / 2) == (-COPIES / 2, pairs)
 
 
 def test_what_cannot_be_better_is_not_made_worse(packing: Packing) -> None:
     pairs = {column(0, {0: 2}): COPIES // 2}
-    found = repaired(packing, pairs, -COPIES / 2, -COPIES / 2 + 1)
-    assert found.value == pytest.approx(-COPIES / 2)
-    assert found.contents == pairs
+    value, contents = repaired(packing, pairs, -COPIES / 2, -COPIES / 2 + 1)
+    assert value == pytest.approx(-COPIES / 2)
+    assert contents == pairs
 
 
 def test_without_time_the_start_is_the_answer(packing: Packing) -> None:
     start = {column(0, {0: 1}): COPIES}
-    assert repaired(packing, start, -COPIES, -COPIES / 2, seconds=-1) == (-COPIES, start, False)
+    assert repaired(packing, start, -COPIES, -COPIES / 2, seconds=-1) == (-COPIES, start)
