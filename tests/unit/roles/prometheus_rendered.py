@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +40,10 @@ def rules(name: str, **variables: Any) -> str:
     return render("prometheus", f"rules/{name}.yml.j2", **(settings | variables))
 
 
+@cache
+def _alerts_of(name: str) -> list[dict[str, Any]]:
+    return [rule for group in yaml.safe_load(rules(name))["groups"] for rule in group["rules"] if "alert" in rule]
+
+
 def alerts(files: Sequence[str] = RULE_FILES) -> list[dict[str, Any]]:
-    return [
-        rule
-        for name in files
-        for group in yaml.safe_load(rules(name))["groups"]
-        for rule in group["rules"]
-        if "alert" in rule
-    ]
+    return [rule for name in files for rule in _alerts_of(name)]

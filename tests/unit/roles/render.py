@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,12 @@ def render(role: str, template: str, **variables: Any) -> str:
 
 def load_variables(path: Path) -> dict[str, Any]:
     """A variables file of a role with its templates still in it; empty if there is no such file."""
+    return dict(_loaded(path))
+
+
+# A thousand templates are rendered from a few dozen files.
+@cache
+def _loaded(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
-    loaded = DataLoader().load_from_file(str(path), cache="none", trusted_as_template=True)
-    return dict(loaded or {})
+    return DataLoader().load_from_file(str(path), cache="none", trusted_as_template=True) or {}
