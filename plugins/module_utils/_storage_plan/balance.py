@@ -58,7 +58,17 @@ class Balancer:
                 self._put(piece, min(room)[1])
 
     def shave(self) -> None:
-        """Take from nodes above their limit what is above it, and give it to the emptiest that stay below theirs."""
+        """Take from nodes above their limit what is above it, and give it to the emptiest that stay below theirs.
+
+        What one node gives away may be what another one waited for. It ends, since each copy leaves a node above its
+        limit for one that stays below; and a plan for its own result changes nothing.
+        """
+        before = None
+        while before != self.load:
+            before = dict(self.load)
+            self._shave_once()
+
+    def _shave_once(self) -> None:
         for name in sorted(self.nodes, key=lambda each: (-self.load[each] / self.fair[each], each)):
             if self.load[name] <= self.limit[name]:
                 continue

@@ -7,7 +7,7 @@ import random
 import typing as t
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.aidc.ops.plugins.module_utils._errors import StoragePlanError
@@ -43,6 +43,7 @@ def data(draw: random.Random, nodes: list[Node], count: int, most_replicas: int)
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10**6), st.integers(3, 6), st.integers(1, 4), st.integers(1, 120))
+@example(11588, 3, 4, 50)
 def test_every_rule_holds_through_a_life(seed: int, racks: int, per_rack: int, count: int) -> None:
     draw = random.Random(seed)
     nodes = fleet(draw, racks, per_rack)
@@ -55,7 +56,7 @@ def test_every_rule_holds_through_a_life(seed: int, racks: int, per_rack: int, c
     assert problems(nodes, pieces, {}, first) == []
     assert first.moved_bytes == 0
     again = make_plan(nodes, pieces, first.placement)
-    assert (again.placement, again.moves) == (first.placement, []) or again.fullest_after < first.fullest_after
+    assert (again.placement, again.moves) == (first.placement, [])
     grown = [*nodes, Node("new", "r0", 10000)]
     lost = nodes[1:]
     for changed in (grown, lost):
