@@ -172,13 +172,7 @@ def _dive(
     worth ``enough``; and whether there was time for it."""
     ends = time.monotonic() + seconds
 
-    def all_columns() -> Master:
-        master = Master(packing)
-        for one in columns:
-            master.add(one)
-        return master
-
-    master = all_columns()
+    master = Master(packing, columns)
     master.solve(seconds)
     value = _value(packing, start, seconds)
     dived = dive(packing, master, ends - time.monotonic(), PART)
@@ -189,7 +183,7 @@ def _dive(
     if log:
         log(f"{name}: {value:.3f} in whole nodes")
     if name in COVERING:
-        value, start = repair(all_columns, columns, start, value, enough, ends - time.monotonic())
+        value, start = repair(packing, columns, start, value, enough, ends - time.monotonic())
         if log:
             log(f"{name}: {value:.3f} after repairs")
     return start, time.monotonic() < ends
@@ -219,9 +213,8 @@ def _value(packing: Packing, contents: t.Mapping[Column, int], seconds: float) -
     """What these contents are worth at most; minus infinity where a rule forbids them."""
     if not contents:
         return -INFINITY
-    master = Master(packing)
-    for number, (one, nodes) in enumerate(contents.items()):
-        master.add(one)
+    master = Master(packing, contents)
+    for number, nodes in enumerate(contents.values()):
         master.at_least(number, nodes)
     value = master.solve(seconds)
     return -INFINITY if value is None else value
@@ -231,9 +224,7 @@ def _integer(
     compiled: Compiled, columns: t.Iterable[Column], start: t.Mapping[Column, int], seconds: float
 ) -> Whole | None:
     """Whole nodes of each content."""
-    master = Master(compiled.packing, integer=True)
-    for one in columns:
-        master.add(one)
+    master = Master(compiled.packing, columns, integer=True)
     master.solver.setOptionValue("mip_rel_gap", OPTIMAL_GAP)
     # Counted in nodes of its search, not in seconds, so that the same problem has the same answer.
     master.solver.setOptionValue("mip_max_nodes", SEARCH)

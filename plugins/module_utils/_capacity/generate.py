@@ -56,9 +56,7 @@ def generate(
     ``start``: a bound and prices, of ``relaxation``.
     """
     began = time.monotonic()
-    master = Master(packing)
-    for one in known:
-        master.add(one)
+    master = Master(packing, known)
     usual, fine = Pricer(packing), Pricer(packing, most=FINE_UNITS)
     down = Pricer(packing, down=True, most=FINE_UNITS)
     groups = len(packing.groups.count)

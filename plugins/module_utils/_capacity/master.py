@@ -24,9 +24,9 @@ def column(group: int, content: Content) -> Column:
 
 
 class Master:
-    """The restricted master programme; grows by ``add``."""
+    """The restricted master programme of these contents; grows by ``add``."""
 
-    def __init__(self, packing: Packing, integer: bool = False) -> None:
+    def __init__(self, packing: Packing, columns: t.Iterable[Column] = (), integer: bool = False) -> None:
         self.packing = packing
         self.integer = integer
         self.solver = quiet(INFINITY)
@@ -47,6 +47,8 @@ class Master:
         self._extra = [
             (number, row) for number, row in enumerate(packing.rows) if row.size is not None or row.node is not None
         ]
+        for one in columns:
+            self.add(one)
 
     def add(self, new: Column) -> bool:
         """Add a content; False if it is there already or empty."""

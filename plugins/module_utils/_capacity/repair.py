@@ -13,6 +13,7 @@ import typing as t
 
 from .dive import dive
 from .master import Column, Master
+from .packing import Packing
 
 # How often, and how many nodes each time: those that waste most, and as many by chance.
 TRIES = 60
@@ -23,7 +24,7 @@ ROUNDING = 1e-6
 
 
 def repair(
-    master_of: t.Callable[[], Master],
+    packing: Packing,
     columns: dict[Column, None],
     start: dict[Column, int],
     value: float,
@@ -32,7 +33,7 @@ def repair(
 ) -> tuple[float, dict[Column, int]]:
     """The best value and its nodes by content, from ``start``, which is worth ``value``, until it is worth ``enough``.
 
-    ``master_of`` makes the linear programme of all ``columns``; contents that are found are added to them.
+    ``columns`` are the contents to choose from; those that are found are added to them.
     """
     ends = time.monotonic() + seconds
     # The same problem has the same answer.
@@ -40,7 +41,7 @@ def repair(
     for _unused in range(TRIES):
         if value >= enough or time.monotonic() > ends:
             break
-        master = master_of()
+        master = Master(packing, columns)
         if master.solve(ends - time.monotonic()) is None:
             break
         kept = _without(start, _freed(master, start, chance))
@@ -49,7 +50,7 @@ def repair(
                 master.at_least(number, kept[one])
         if master.solve(ends - time.monotonic()) is None:
             break
-        found = dive(master.packing, master, ends - time.monotonic(), SLOWLY, kept)
+        found = dive(packing, master, ends - time.monotonic(), SLOWLY, kept)
         columns.update(dict.fromkeys(master.columns))
         # One that is as good leads elsewhere.
         if found is not None and found[0] >= value - ROUNDING:

@@ -10,7 +10,7 @@ import pytest
 from ansible_collections.aidc.ops.plugins.module_utils._capacity.board import Board
 from ansible_collections.aidc.ops.plugins.module_utils._capacity.case import prepare
 from ansible_collections.aidc.ops.plugins.module_utils._capacity.compile import compile_case
-from ansible_collections.aidc.ops.plugins.module_utils._capacity.master import Column, Master, column
+from ansible_collections.aidc.ops.plugins.module_utils._capacity.master import Column, column
 from ansible_collections.aidc.ops.plugins.module_utils._capacity.model import read_problem
 from ansible_collections.aidc.ops.plugins.module_utils._capacity.packing import Packing
 from ansible_collections.aidc.ops.plugins.module_utils._capacity.repair import repair
@@ -42,13 +42,7 @@ def repaired(
 ) -> tuple[float, dict[Column, int]]:
     columns = dict.fromkeys([column(0, {0: 1}), column(0, {0: 2})])
 
-    def master() -> Master:
-        made = Master(packing)
-        for one in columns:
-            made.add(one)
-        return made
-
-    return repair(master, columns, start, value, enough, seconds)
+    return repair(packing, columns, start, value, enough, seconds)
 
 
 def test_half_empty_nodes_become_full_ones(packing: Packing) -> None:
