@@ -404,12 +404,13 @@ class Exporter:
         return self._page[1 if packed else 0]
 
     def _slurm(self, give_up_at: float) -> Page:
-        # Jobs come first: one that starts in between is on its node, and not a node's work without a job.
-        mark = secrets.token_hex(4)
-        jobs = parse_jobs(self._run(jobs_command(mark), give_up_at - time.monotonic()), mark)
+        jobs = self._jobs(give_up_at)
         nodes = parse_nodes(self._run(nodes_command(), give_up_at - time.monotonic()))
         page = Page()
         write_nodes(page, nodes)
+        if hidden_jobs(jobs, nodes):
+            # Or the first job of all started in between.
+            jobs = self._jobs(give_up_at)
         hidden = hidden_jobs(jobs, nodes)
         page.gauge("slurm_exporter_jobs_hidden", "1 when Slurm does not show the jobs of others.", [("", int(hidden))])
         if not hidden:
@@ -419,6 +420,10 @@ class Exporter:
             if self._settings.max_job_series:
                 write_gpu_jobs(page, jobs, gpus_by_node(jobs, nodes), self._settings.max_job_series, self._names)
         return page
+
+    def _jobs(self, give_up_at: float) -> list[Job]:
+        mark = secrets.token_hex(4)
+        return parse_jobs(self._run(jobs_command(mark), give_up_at - time.monotonic()), mark)
 
     def _write_own(self, page: Page, good: bool, seconds: float) -> None:
         page.waits(self._waits)

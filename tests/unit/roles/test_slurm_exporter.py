@@ -293,6 +293,19 @@ def test_jobs_that_are_hidden_are_not_zero() -> None:
     assert not {"slurm_jobs", "slurm_pending_gpus", "slurm_running_gpus", "slurm_job_gpus"} & set(found)
 
 
+def test_the_first_job_of_all_starts_between_two_readings() -> None:
+    slurm = FakeSlurm()
+    shown = slurm.jobs
+
+    def ask(words: Sequence[str], seconds: float) -> str:
+        slurm.jobs = shown if any(word[0] == "scontrol" for word in slurm.asked) else ""
+        return slurm(words, seconds)
+
+    found = collected(ask)
+    assert found["slurm_exporter_jobs_hidden"] == {(): 0.0} and sum(found["slurm_jobs"].values()) > 0
+    assert [words[0] for words in slurm.asked] == ["squeue", "scontrol", "squeue"]
+
+
 # --- Small readers ---------------------------------------------------------------------------------------------------
 
 
