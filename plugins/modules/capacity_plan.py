@@ -205,6 +205,14 @@ plan:
         nodes: {description: Its nodes in service., type: int}
         kept_free: {description: The nodes that the plan leaves free., type: list, elements: str}
         gpus_kept_free: {description: Their GPUs., type: int}
+    mig_layouts:
+      description: How MIG cuts the GPUs in use of nodes where a plan may cut them.
+      type: list
+      elements: dict
+      contains:
+        node: {description: The node., type: str}
+        gpu: {description: The number of the GPU there., type: int}
+        profiles: {description: The profiles of its instances; none where it is used whole., type: list, elements: str}
 purchase:
   description: What to buy.
   returned: when O(buy) is true

@@ -51,7 +51,8 @@ class Board:
     def _admits(self) -> list[Flags]:
         """For each kind the nodes that may hold a copy when they are empty."""
         keys = [
-            (node.cpu_milli, node.memory_mib, node.network_mbit, node.gpus, node.gpu_model, node.gpu_memory_mib)
+            (node.cpu_milli, node.memory_mib, node.network_mbit, node.gpus, node.gpu_model)
+            + (node.gpu_memory_mib, node.mig_slices)
             for node in self.case.nodes
         ]
         like = np.array(_numbers(keys), np.int64)

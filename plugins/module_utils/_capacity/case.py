@@ -81,7 +81,7 @@ def prepare(problem: Problem) -> Case:
             refused[work.name] = f"waits for {', '.join(work.after)}"
             continue
         needs: tuple[t.Any, ...] = (work.cpu_milli, work.memory_mib, work.network_mbit, work.gpus, work.gpu_share_milli)
-        needs += (work.gpu_models, work.gpu_memory_mib)
+        needs += (work.gpu_models, work.gpu_memory_mib, work.mig_profile)
         if needs not in admitted:
             admitted[needs] = any(work.admits(node) for node in nodes)
         if not admitted[needs]:

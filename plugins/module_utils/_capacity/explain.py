@@ -29,11 +29,11 @@ def needs(work: Workload) -> str:
     parts = []
     if work.gpus:
         models = " or ".join(work.gpu_models) or "GPU"
-        part = (
-            f"{work.gpu_share_milli / 10:g} % of a {models}"
-            if work.gpu_share_milli < 1000
-            else f"{work.gpus} x {models}"
-        )
+        part = f"{work.gpus} x {models}"
+        if work.mig_profile:
+            part = f"a MIG instance {work.mig_profile} of a {models}"
+        elif work.gpu_share_milli < 1000:
+            part = f"{work.gpu_share_milli / 10:g} % of a {models}"
         memory = f" with {work.gpu_memory_mib} MiB" if work.gpu_memory_mib else ""
         parts.append(part + memory)
     if work.cpu_milli:
@@ -82,6 +82,8 @@ def _never(work: Workload, board: Board) -> str:
         have = [node for node in every if node.gpu_model in work.gpu_models]
         if not have:
             return f"needs {needs(work)}: no node has that GPU"
+    if work.mig_profile and not any(work.admits_gpu(node) for node in every):
+        return f"needs {needs(work)}: no node has a GPU that a plan may cut so (mig_slices)"
     total = work.copies * work.cpu_milli
     if sum(node.cpu_milli for node in usable) < total:
         cores = _cores(sum(node.cpu_milli for node in usable))

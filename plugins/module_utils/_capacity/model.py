@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import math
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from . import mig
 from ._problem_table import PROBLEM
 
 SCHEMA_VERSION = 1
@@ -37,6 +38,7 @@ class Node:
     gpus: int = 0
     gpu_model: str = ""
     gpu_memory_mib: int = 0
+    mig_slices: int = 0
     rack: str = ""
     leaf: str = ""
     feed: str = ""
@@ -73,6 +75,7 @@ class Workload:
     gpu_share_milli: int = 1000
     gpu_models: tuple[str, ...] = ()
     gpu_memory_mib: int = 0
+    mig_profile: str = ""
     gang: bool = False
     locality: str = "any"
     most_per_node: int = 0
@@ -102,6 +105,10 @@ class Workload:
         if not self.gpus:
             return True
         if self.gpu_models and node.gpu_model not in self.gpu_models:
+            return False
+        if self.mig_profile:
+            return mig.part(self.mig_profile, node.mig_slices, node.gpu_memory_mib) == self.gpu_share_milli
+        if node.mig_slices and self.gpu_share_milli < 1000:
             return False
         return self.gpu_memory_mib * 1000 <= node.gpu_memory_mib * self.gpu_share_milli
 
@@ -172,7 +179,7 @@ class Problem:
         for node in self.nodes:
             if node.in_service and self.policy.reserve_per_rack:
                 kind = (node.rack, node.cpu_milli, node.memory_mib, node.network_mbit, node.gpus, node.gpu_model)
-                kinds.setdefault(kind + (node.gpu_memory_mib,), []).append(node)
+                kinds.setdefault(kind + (node.gpu_memory_mib, node.mig_slices), []).append(node)
         running = {name for work in self.workloads if not work.may_move for name in work.running_on}
         for same in kinds.values():
             ordered = sorted(same, key=lambda node: (node.name in running, -node.age_days, node.name))
@@ -197,14 +204,46 @@ def read_problem(data: t.Any) -> Problem:
     policy = dict(data.get("policy") or {})
     if "objectives" in policy:
         policy["objectives"] = tuple(policy["objectives"])
+    nodes = tuple(Node(**row) for row in data["nodes"])
+    offers = tuple(Offer(row["name"], row["price"], Node(**row["node"])) for row in data.get("offers", ()))
+    works = [Workload(**_tuples(row)) for row in data["workloads"]]
     return Problem(
-        nodes=tuple(Node(**row) for row in data["nodes"]),
-        workloads=tuple(Workload(**_tuples(row)) for row in data["workloads"]),
+        nodes=nodes,
+        workloads=_with_parts(works, [*nodes, *(offer.node for offer in offers)]),
         projects=tuple(Project(**row) for row in data.get("projects", ())),
         feeds=tuple(Feed(**row) for row in data.get("feeds", ())),
-        offers=tuple(Offer(row["name"], row["price"], Node(**row["node"])) for row in data.get("offers", ())),
+        offers=offers,
         policy=Policy(**policy),
     )
+
+
+def _with_parts(works: t.Sequence[Workload], nodes: t.Iterable[Node]) -> tuple[Workload, ...]:
+    """Workloads that take a MIG instance, with its part of a GPU as their share; a whole GPU where no node has it."""
+    kinds = {(node.gpu_model, node.mig_slices, node.gpu_memory_mib) for node in nodes if node.mig_slices}
+    faults: list[str] = []
+    found = []
+    for work in works:
+        if work.mig_profile:
+            where = f"workloads[{work.name}].mig_profile"
+            if not mig.is_profile(work.mig_profile):
+                faults.append(f"{where}: {work.mig_profile[:40]!r} is no profile such as 1g.10gb")
+            if work.gpus != 1 or work.gpu_share_milli != 1000 or work.gpu_memory_mib:
+                faults.append(f"{where}: a copy takes one instance, so set gpus to 1 and neither share nor memory")
+            parts = {
+                model: part
+                for model, slices, memory in sorted(kinds)
+                if (part := mig.part(work.mig_profile, slices, memory)) is not None
+                and (not work.gpu_models or model in work.gpu_models)
+            }
+            if len(set(parts.values())) > 1:
+                faults.append(
+                    f"{where}: {work.mig_profile} is not the same part of {' and '.join(parts)}; choose by gpu_models"
+                )
+            work = replace(work, gpu_share_milli=next(iter(parts.values()), 1000))
+        found.append(work)
+    if faults:
+        raise ProblemError(_told(faults))
+    return tuple(found)
 
 
 def _tuples(row: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -239,7 +278,7 @@ def _check(value: t.Any, rule: t.Mapping[str, t.Any], where: str, faults: list[s
     if "const" in rule and value != rule["const"]:
         faults.append(f"{where}: expected {rule['const']}, got {value!r}")
     if "enum" in rule and value not in rule["enum"]:
-        faults.append(f"{where}: {value!r} is none of {', '.join(rule['enum'])}")
+        faults.append(f"{where}: {value!r} is none of {', '.join(map(str, rule['enum']))}")
     if "minimum" in rule and value < rule["minimum"]:
         faults.append(f"{where}: {value!r} is less than {rule['minimum']}")
     if "minLength" in rule and len(value) < rule["minLength"]:
@@ -298,6 +337,8 @@ def _relations(problem: Problem) -> list[str]:
     for node in problem.nodes:
         if node.gpus and not node.gpu_model:
             faults.append(f"nodes[{node.name}].gpu_model: missing, although it has {node.gpus} GPUs")
+        if node.mig_slices and not node.gpu_memory_mib:
+            faults.append(f"nodes[{node.name}].gpu_memory_mib: missing, and what MIG may cut follows from it")
     for work in problem.workloads:
         where = f"workloads[{work.name}]"
         for model in sorted(set(work.gpu_models) - models):

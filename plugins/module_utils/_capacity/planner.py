@@ -100,6 +100,7 @@ class Plan:
             "fleet": tables.fleet(problem),
             "projects": tables.projects(problem, self.placements),
             "reserve": tables.reserve(problem),
+            "mig_layouts": tables.mig_layouts(problem, self.placements),
         }
 
     def _case(self) -> Case:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import collections
 import typing as t
 
+from .mig import part
+
 if t.TYPE_CHECKING:
     from .case import Placement
     from .model import Problem
@@ -22,6 +24,23 @@ def fleet(problem: Problem) -> list[Row]:
         {"name": node.name, "gpus": node.gpus, "gpu_model": node.gpu_model, "in_service": node.in_service}
         for node in problem.nodes
     ]
+
+
+def mig_layouts(problem: Problem, placements: t.Sequence[Placement]) -> list[Row]:
+    """For each GPU in use that MIG may cut the profiles of its instances, largest first; none where it is whole."""
+    works = {work.name: work for work in problem.workloads}
+    nodes = {node.name: node for node in problem.nodes if node.mig_slices}
+    found: dict[tuple[str, int], list[str]] = collections.defaultdict(list)
+    for one in placements:
+        profile = works[one.workload].mig_profile
+        for gpu in one.gpus if one.node in nodes else ():
+            found[one.node, gpu] += [profile] if profile else []
+    rows: list[Row] = []
+    for (name, gpu), profiles in sorted(found.items()):
+        node = nodes[name]
+        profiles.sort(key=lambda profile: (-(part(profile, node.mig_slices, node.gpu_memory_mib) or 0), profile))
+        rows.append({"node": name, "gpu": gpu, "profiles": profiles})
+    return rows
 
 
 def projects(problem: Problem, placements: t.Sequence[Placement]) -> list[Row]:

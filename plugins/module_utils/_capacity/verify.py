@@ -57,20 +57,59 @@ def _node(node: Node, held: t.Sequence[tuple[Workload, t.Sequence[int]]]) -> t.I
         if used > room:
             yield f"{node.name}: {need} {used} of {room}"
     used_gpu: dict[int, int] = collections.defaultdict(int)
+    instances: dict[int, list[str]] = collections.defaultdict(list)
     for work, gpus in held:
         if len(gpus) != work.gpus or len(set(gpus)) != len(gpus):
             yield f"{node.name}: {work.name} needs {work.gpus} GPUs, got {list(gpus)}"
         if work.gpus and work.gpu_models and node.gpu_model not in work.gpu_models:
             yield f"{node.name}: {work.name} does not run on {node.gpu_model}"
+        if work.gpu_share_milli < 1000 and node.mig_slices and not work.mig_profile:
+            yield f"{node.name}: {work.name} shares a GPU that only MIG may cut"
         if work.gpus and work.gpu_memory_mib > node.gpu_memory_mib * work.gpu_share_milli / 1000:
             yield f"{node.name}: {work.name} needs {work.gpu_memory_mib} MiB of GPU memory"
         for gpu in gpus:
             used_gpu[gpu] += work.gpu_share_milli
+            if work.mig_profile:
+                instances[gpu].append(work.mig_profile)
     for gpu, used in used_gpu.items():
         if not 0 <= gpu < node.gpus:
             yield f"{node.name}: no GPU {gpu}"
         elif used > 1000:
             yield f"{node.name}: GPU {gpu} is used to {used} of 1000"
+    for gpu, profiles in instances.items():
+        if not _can_be_cut(profiles, node.mig_slices, node.gpu_memory_mib):
+            yield f"{node.name}: GPU {gpu} has no layout of {', '.join(sorted(profiles))}"
+
+
+# Places of memory of a GPU by its compute slices; where an instance may begin, by the slices and places it takes.
+_MIG_PLACES = {4: 4, 7: 8}
+_MIG_STARTS: dict[int, dict[tuple[int, int], t.Sequence[int]]] = {
+    4: {(1, 1): (0, 1, 2, 3), (2, 2): (0, 2), (4, 4): (0,)},
+    7: {(1, 1): range(7), (1, 2): (0, 2, 4, 6), (2, 2): (0, 2, 4), (3, 4): (0, 4), (4, 4): (0,), (7, 8): (0,)},
+}
+
+
+def _can_be_cut(profiles: t.Sequence[str], slices: int, memory_mib: int) -> bool:
+    """Whether a GPU has a layout of these MIG instances: every one at a place where it may begin, none over another.
+
+    Places: NVIDIA's MIG user guide, and what C(nvidia-smi mig -lgipp) tells of A100, A30 and H100.
+    """
+    if slices not in _MIG_PLACES or not memory_mib:
+        return False
+    wanted = []
+    for name in profiles:
+        taken, _unused, memory = name.partition("g.")
+        own = int(memory[:-2]) * 1024 / (memory_mib / _MIG_PLACES[slices])
+        # Names round; one that is further off is a profile of another GPU.
+        wanted.append((int(taken), round(own) if abs(own - round(own)) < 0.1 * own else 0))
+    starts = _MIG_STARTS[slices]
+    if any(one not in starts for one in wanted) or sum(one[0] for one in wanted) > slices:
+        return False
+    ways = {0}
+    for one in sorted(wanted, key=lambda one: -one[1]):
+        here = [((1 << one[1]) - 1) << start for start in starts[one]]
+        ways = {way | place for way in ways for place in here if not way & place}
+    return bool(ways)
 
 
 def _workload(work: Workload, places: t.Sequence[Node]) -> t.Iterator[str]:

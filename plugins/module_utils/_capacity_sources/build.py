@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Dict
 
+from ansible_collections.aidc.ops.plugins.module_utils._capacity import mig
 from ansible_collections.aidc.ops.plugins.module_utils._capacity.model import SCHEMA_VERSION, read_problem
 from ansible_collections.aidc.ops.plugins.module_utils._capacity_sources import EngineState
 from ansible_collections.aidc.ops.plugins.module_utils._capacity_sources.errors import SourceError
@@ -81,7 +82,7 @@ def build(sources: Sources) -> Built:
     add_site(site, "workloads", workloads, remarks)
     if sources.at > sources.now + _LATER:
         _end(workloads, remarks)
-    _add_demand(sources.demand, workloads, remarks)
+    _add_demand(sources.demand, nodes, workloads, remarks)
     offers = [
         offer["node"]
         for offer in site.get("offers", ())
@@ -155,18 +156,29 @@ def _end(workloads: dict[str, Row], remarks: Remarks) -> None:
         remarks.say(f"{len(over)} workloads that run now are over by then, and are not planned.")
 
 
-def _add_demand(demand: Sequence[Row], workloads: dict[str, Row], remarks: Remarks) -> None:
+def _gpus(row: Row, nodes: Mapping[str, Row]) -> float:
+    """GPUs of one copy."""
+    parts = [
+        mig.part(str(row["mig_profile"]), node["mig_slices"], node["gpu_memory_mib"])
+        for node in nodes.values()
+        if row.get("mig_profile") and node.get("mig_slices") and node.get("gpu_memory_mib")
+    ]
+    share = max(filter(None, parts), default=row.get("gpu_share_milli", 1000))
+    return float(row.get("gpus", 0) * share / 1000)
+
+
+def _add_demand(demand: Sequence[Row], nodes: Mapping[str, Row], workloads: dict[str, Row], remarks: Remarks) -> None:
     """Rows of a forecast, less what their project has already: the forecast speaks of all that it will want."""
     present: dict[str, float] = defaultdict(float)
     for row in workloads.values():
-        present[row.get("project", "")] += row["copies"] * row.get("gpus", 0) * row.get("gpu_share_milli", 1000) / 1000
+        present[row.get("project", "")] += row["copies"] * _gpus(row, nodes)
     for number, row in enumerate(demand):
         if not isinstance(row, dict) or not isinstance(row.get("name"), str):
             raise SourceError(f"demand[{number}] is no workload; give what the filter forecast_demand returns")
         if row["name"] in workloads:
             raise SourceError(f"demand[{row['name']:.100}]: there is a workload of that name already")
         project, copies = row.get("project", ""), row.get("copies", 1)
-        each = row.get("gpus", 0) * row.get("gpu_share_milli", 1000) / 1000
+        each = _gpus(row, nodes)
         if project and each:
             there = min(copies, int(present[project] // each))
             present[project] -= there * each

@@ -79,6 +79,8 @@ def _row(
     if counts == "gpus":
         if "gpus" not in wanted:
             raise SourceError(f"{where}.gpus: missing; say how many GPUs a copy has, or counts: copies")
+        if wanted.get("mig_profile"):
+            raise SourceError(f"{where}.counts: MIG instances are counted in copies; say counts: copies")
         share = finite(wanted.get("gpu_share_milli", 1000), f"{where}.gpu_share_milli", 1)
         each = finite(wanted["gpus"], f"{where}.gpus", 1) * share / 1000
     # What the forecast is off by in its last digits is no further copy.

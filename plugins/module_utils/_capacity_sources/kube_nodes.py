@@ -15,7 +15,12 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any, Dict
 
-from ansible_collections.aidc.ops.plugins.module_utils._capacity_sources.gpu_words import UNKNOWN, mig_share, word
+from ansible_collections.aidc.ops.plugins.module_utils._capacity import mig
+from ansible_collections.aidc.ops.plugins.module_utils._capacity_sources.gpu_words import (
+    UNKNOWN,
+    mig_slices,
+    word,
+)
 from ansible_collections.aidc.ops.plugins.module_utils._capacity_sources.kube_pods import GPU_NAMES, MIG_PREFIX, Asked
 from ansible_collections.aidc.ops.plugins.module_utils._capacity_sources.quantities import quantity
 from ansible_collections.aidc.ops.plugins.module_utils._capacity_sources.remarks import Remarks
@@ -67,9 +72,17 @@ def node_row(node: Mapping[str, Any], own_pods: Sequence[Asked], remarks: Remark
         memory = gpu_memory_mib(labels)
         if memory:
             row["gpu_memory_mib"] = memory
+        if memory and _may_be_cut(amounts, labels) and mig_slices(model):
+            row["mig_slices"] = mig_slices(model)
     domain = next((labels[key] for key in _DOMAINS if labels.get(key)), "")
     row.update({key: value for key, value in (("leaf", labels.get(_LEAF)), ("nvlink_domain", domain)) if value})
     return row
+
+
+def _may_be_cut(amounts: Mapping[str, Fraction], labels: Labels) -> bool:
+    """Whether its GPUs have MIG instances of any size, or may have."""
+    here = any(much for key, much in amounts.items() if key.startswith(MIG_PREFIX))
+    return here or (labels.get("nvidia.com/mig.strategy") == "mixed" and replicas(labels) == 1)
 
 
 def gpu_memory_mib(labels: Labels) -> int:
@@ -106,7 +119,7 @@ def _gpus(name: str, amounts: Mapping[str, Fraction], labels: Labels, remarks: R
     count = whole // parts
     if slices:
         remarks.add("have GPUs cut by MIG, which the plan may want cut otherwise", "node", name)
-        memory = gpu_memory_mib(labels)
-        used = sum(much * (mig_share(profile, memory) or 1000) for profile, much in slices.items())
+        memory, cuts = gpu_memory_mib(labels), mig_slices(word(product)) if product else 0
+        used = sum(much * (mig.part(profile, cuts, memory) or 1000) for profile, much in slices.items())
         count = max(count, _number(labels, "count") or count + -(-used // 1000))
     return count, word(product) if product else UNKNOWN

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from ansible_collections.aidc.ops.plugins.module_utils._capacity import mig
 from ansible_collections.aidc.ops.plugins.module_utils._capacity_sources import EngineState, kube_nodes, kube_pods
-from ansible_collections.aidc.ops.plugins.module_utils._capacity_sources.gpu_words import mig_share
 from ansible_collections.aidc.ops.plugins.module_utils._capacity_sources.kube_pods import Asked
 from ansible_collections.aidc.ops.plugins.module_utils._capacity_sources.remarks import Remarks
 from ansible_collections.aidc.ops.plugins.module_utils._capacity_sources.room import make_room
@@ -200,16 +200,23 @@ class _Reading:
         return row if self._place(name, one, row) else None
 
     def _parts_of_gpus(self, name: str, row: dict[str, Any], amounts: Asked) -> None:
-        """MIG and time slices as a share of one GPU."""
+        """A MIG instance, and time slices as a share of one GPU."""
         shares = []
-        memory = [kube_nodes.gpu_memory_mib(labels) for labels in self._labels.values()]
         for profile, count in amounts.mig.items():
-            share = mig_share(profile, min(filter(None, memory), default=0))
-            if share is None:
+            parts = [
+                mig.part(profile, own["mig_slices"], own["gpu_memory_mib"])
+                for own in self._rows.values()
+                if own.get("mig_slices")
+            ]
+            part = max(filter(None, parts), default=None)
+            if part is None:
                 self._remarks.add(
-                    "want a MIG profile that is not understood; a whole GPU was counted", "workload", name
+                    "want a MIG instance that no GPU here is known to have; a whole GPU was counted", "workload", name
                 )
-            shares.append(count * (share or 1000))
+            elif len(amounts.mig) == count == 1 and not row["gpus"] and not amounts.shared:
+                row.update(gpus=1, mig_profile=profile)
+                return
+            shares.append(count * (part or 1000))
         if amounts.shared or amounts.gpus == 1:
             parts = max((kube_nodes.replicas(labels) for labels in self._labels.values()), default=1)
             if amounts.shared:
@@ -219,7 +226,7 @@ class _Reading:
                 shares.append(math.ceil(1000 / parts))
         if not shares:
             return
-        if row["gpus"] or sum(shares) > 1000:
+        if row["gpus"] or amounts.mig or sum(shares) > 1000:
             self._remarks.add("want several parts of GPUs; whole GPUs were counted", "workload", name)
             row["gpus"] += -(-sum(shares) // 1000)
         else:

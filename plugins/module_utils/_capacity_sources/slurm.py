@@ -12,9 +12,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ansible_collections.aidc.ops.plugins.module_utils._capacity.mig import is_profile
 from ansible_collections.aidc.ops.plugins.module_utils._capacity_sources import EngineState
 from ansible_collections.aidc.ops.plugins.module_utils._capacity_sources.durations import expected_hours, usual_parts
-from ansible_collections.aidc.ops.plugins.module_utils._capacity_sources.gpu_words import UNKNOWN, mig_share, word
+from ansible_collections.aidc.ops.plugins.module_utils._capacity_sources.gpu_words import UNKNOWN, word
 from ansible_collections.aidc.ops.plugins.module_utils._capacity_sources.remarks import Remarks
 from ansible_collections.aidc.ops.plugins.module_utils._capacity_sources.room import make_room
 from ansible_collections.aidc.ops.plugins.module_utils._capacity_sources.slurm_jobs import Job, Part, parse_jobs
@@ -297,7 +298,7 @@ def _model(kind: str) -> str:
     if kind == "gpu":
         return UNKNOWN
     last = kind.lower().replace("_", " ").split()[-1]
-    return kind.lower() if mig_share(last, 0) else word(kind)
+    return kind.lower() if is_profile(last.partition("+")[0]) else word(kind)
 
 
 def _in_service(one: SlurmNode) -> bool:

@@ -29,6 +29,7 @@ def summary(material: Material) -> list[str]:
     lines += ["", *_aligned(rows)]
     if running:
         lines.append(page.moves(now, then))
+    lines += [f"MIG: {text}." for text in (tables.mig(plan),) if text]
     found = tables.refused(plan, then)
     if found:
         lines += ["", "REFUSED"]

@@ -68,6 +68,18 @@ def tonnes_a_year(kilowatts: float, grams_per_kwh: float) -> float:
     return kilowatts * grams_per_kwh * _HOURS_PER_YEAR / 1e6
 
 
+def mig(plan: Mapping[str, t.Any]) -> str:
+    """How MIG cuts the GPUs in use, most of them first; empty where it cuts none."""
+    counts = collections.Counter(tuple(row["profiles"]) for row in plan.get("mig_layouts", ()))
+    if not any(counts):
+        return ""
+    told = []
+    for profiles, gpus in sorted(counts.items(), key=lambda one: (-one[1], one[0])):
+        parts = [f"{count} x {clean(name)}" for name, count in collections.Counter(profiles).items()]
+        told.append(f"{gpus} GPUs as {' + '.join(parts)}" if parts else f"{gpus} GPUs whole")
+    return ", ".join(told)
+
+
 def stages(plan: Mapping[str, t.Any]) -> View | None:
     """What each objective reached beside its bound; the objectives alone where there is no bound."""
     if plan["stages"]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.aidc.ops.plugins.module_utils._capacity_sources.gpu_words import mig_share, word
+from ansible_collections.aidc.ops.plugins.module_utils._capacity_sources.gpu_words import mig_slices, word
 from ansible_collections.aidc.ops.plugins.module_utils._capacity_sources.kube_pods import asked, may_be_on
 from ansible_collections.aidc.ops.plugins.module_utils._capacity_sources.quantities import quantity
 
@@ -90,17 +90,13 @@ def test_taints() -> None:
     assert may_be_on({}, {}, [{**taint, "effect": "PreferNoSchedule"}])
 
 
-def test_parts_of_gpus() -> None:
-    assert [mig_share(profile, 0) for profile in ("1g.5gb", "2g.10gb", "7g.80gb", "1g.6gb", "4g.24gb")] == [
-        142,
-        285,
-        1000,
-        250,
-        1000,
+def test_into_how_many_slices_mig_cuts() -> None:
+    assert [mig_slices(word(name)) for name in ("NVIDIA-H100-80GB-HBM3", "NVIDIA-A30", "NVIDIA-L40S", "")] == [
+        7,
+        4,
+        0,
+        0,
     ]
-    # 1g.20gb of an H100 with 80 GB has a seventh of the processors and a quarter of the memory.
-    assert [mig_share(profile, 81559) for profile in ("1g.10gb", "1g.20gb", "3g.40gb")] == [142, 250, 500]
-    assert mig_share("whole", 0) is None
 
 
 def test_words_of_models() -> None:

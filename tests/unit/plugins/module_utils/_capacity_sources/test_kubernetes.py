@@ -226,18 +226,43 @@ def test_spread() -> None:
     assert "beside, something that is not planned: vision/deployment/zones" in notes_of(state)
 
 
+def mig_spec(profiles: dict[str, int]) -> dict[str, Any]:
+    body = spec()
+    requests = body["containers"][0]["resources"]["requests"]
+    requests.update({f"nvidia.com/mig-{name}": str(count) for name, count in profiles.items()})
+    return body
+
+
 def test_mig_mixed() -> None:
     nodes = [node("a", 6, extra={"nvidia.com/mig-1g.10gb": "7", "nvidia.com/mig-3g.40gb": "2"})]
-    body = spec()
-    body["containers"][0]["resources"]["requests"]["nvidia.com/mig-1g.10gb"] = "1"
-    two = spec()
-    two["containers"][0]["resources"]["requests"]["nvidia.com/mig-3g.40gb"] = "3"
-    state = state_of(nodes, deployment=[deployment("small", 7, body), deployment("large", 1, two)])
-    rows = rows_of(state)
-    assert (state.nodes[0]["gpus"], state.nodes[0]["gpu_model"]) == (8, "h100")
-    small = rows["vision/deployment/small"]
-    assert (small["gpus"], small["gpu_share_milli"]) == (1, 142), "seven of them on a GPU"
-    assert rows["vision/deployment/large"]["gpus"] == 2 and "several parts of GPUs" in notes_of(state)
+    wanted = {
+        "small": mig_spec({"1g.10gb": 1}),
+        "large": mig_spec({"3g.40gb": 3}),
+        "odd": mig_spec({"1g.99gb": 1}),
+        "both": mig_spec({"1g.10gb": 1, "3g.40gb": 1}),
+    }
+    state = state_of(nodes, deployment=[deployment(name, 7, body) for name, body in wanted.items()])
+    rows = {name.rpartition("/")[2]: row for name, row in rows_of(state).items()}
+    assert (state.nodes[0]["gpus"], state.nodes[0]["gpu_model"], state.nodes[0]["mig_slices"]) == (8, "h100", 7)
+    assert (rows["small"]["gpus"], rows["small"]["mig_profile"]) == (1, "1g.10gb")
+    assert [rows[name]["gpus"] for name in ("large", "odd", "both")] == [2, 1, 1]
+    assert all("mig_profile" not in rows[name] for name in ("large", "odd", "both"))
+    assert "several parts of GPUs" in notes_of(state) and "no GPU here is known to have" in notes_of(state)
+    problem = read_problem({"schema_version": 1, "nodes": state.nodes, "workloads": state.workloads})
+    assert next(one for one in problem.workloads if one.name.endswith("small")).gpu_share_milli == 130
+
+
+def test_mig_that_nobody_has_cut_yet() -> None:
+    mixed = {**H100, "nvidia.com/mig.strategy": "mixed"}
+    labels = {
+        "may": mixed,
+        "none": {**H100, "nvidia.com/mig.strategy": "none"},
+        "time": {**mixed, "nvidia.com/gpu.replicas": "4"},
+        "l40s": {**mixed, "nvidia.com/gpu.product": "NVIDIA-L40S"},
+        "unknown": {key: value for key, value in mixed.items() if key != "nvidia.com/gpu.memory"},
+    }
+    state = state_of([node(name, 8, own) for name, own in labels.items()])
+    assert {row["name"] for row in state.nodes if row.get("mig_slices")} == {"may"}
 
 
 def test_mig_single_is_a_model_of_its_own() -> None:
