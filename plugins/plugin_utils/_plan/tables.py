@@ -76,7 +76,8 @@ def mig(plan: Mapping[str, t.Any]) -> str:
     told = []
     for profiles, gpus in sorted(counts.items(), key=lambda one: (-one[1], one[0])):
         parts = [f"{count} x {clean(name)}" for name, count in collections.Counter(profiles).items()]
-        told.append(f"{gpus} GPUs as {' + '.join(parts)}" if parts else f"{gpus} GPUs whole")
+        number = f"{gpus} GPU{'s' if gpus > 1 else ''}"
+        told.append(f"{number} as {' + '.join(parts)}" if parts else f"{number} whole")
     return ", ".join(told)
 
 
