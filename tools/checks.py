@@ -174,7 +174,6 @@ CHECKS: tuple[Check, ...] = (
         "the engine Kubernetes on a real API server (built once, from Debian's source)",
         "python tools/kubernetes_build.py && python -m pytest tests/kubernetes --quiet",
         group="slow",
-        share=0.5,
         limit=3600,
     ),
     Check(

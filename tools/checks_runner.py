@@ -90,11 +90,13 @@ class Runner:
         self.live = live
         self.results: list[Result] = []
         self._jobs: list[_Job] = []
+        self._order: dict[str, int] = {}
 
     def run(self, checks: Sequence[Check]) -> list[Result]:
         """Run all checks and return the results in the order of the checks; KeyboardInterrupt stops what runs."""
         self.logs.mkdir(parents=True, exist_ok=True)
         waiting = list(checks)
+        self._order = {check.name: place for place, check in enumerate(checks)}
         try:
             while waiting or self._jobs:
                 self._start_what_fits(waiting)
@@ -105,14 +107,10 @@ class Runner:
             self._interrupt()
             for check in waiting:
                 self._record(Result(check, False, 0.0, "not started", self._log(check)))
-            self._sort(checks)
             raise
-        self._sort(checks)
+        finally:
+            self.results.sort(key=lambda result: self._order[result.check.name])
         return self.results
-
-    def _sort(self, checks: Sequence[Check]) -> None:
-        order = {check.name: position for position, check in enumerate(checks)}
-        self.results.sort(key=lambda result: order[result.check.name])
 
     def _log(self, check: Check) -> Path:
         return self.logs / f"{check.name}.log"
@@ -122,9 +120,14 @@ class Runner:
         self.progress.finished(result)
 
     def _start_what_fits(self, waiting: list[Check]) -> None:
+        # The first one that lacks room. What overtakes it leaves that room: small ones would keep a large one out.
+        first: Check | None = None
         for check in list(waiting):
             taken = sum(job.check.share for job in self._jobs)
             if self._jobs and (self.live or taken + check.share > self.slots):
+                first = first or check
+                continue
+            if first is not None and self._later_than(first) + check.share + first.share > self.slots:
                 continue
             if check.lock is not None and check.lock in {job.check.lock for job in self._jobs}:
                 continue
@@ -139,6 +142,11 @@ class Runner:
                 self._jobs.append(self._start(check))
                 waiting.remove(check)
             self.progress.started(check)
+
+    def _later_than(self, check: Check) -> float:
+        """Room that is taken by what comes after that check."""
+        place = self._order[check.name]
+        return sum(job.check.share for job in self._jobs if self._order[job.check.name] > place)
 
     def _start(self, check: Check) -> _Job:
         log = self._log(check)

@@ -114,6 +114,17 @@ def test_checks_that_mostly_wait_take_half_a_slot(tmp_path: Path) -> None:
     assert seen["c"][0] >= min(seen["a"][1], seen["b"][1])
 
 
+def test_small_checks_do_not_keep_a_large_one_out(tmp_path: Path) -> None:
+    line = "date +%s%N >> {0}; sleep 0.6; date +%s%N >> {0}"
+    shares = {"a": 1.0, "large": 1.5, "b": 0.5, "c": 0.5, "d": 1.0}
+    seen = spans(
+        tmp_path, *(Check(name, "", line.format(name), share=share) for name, share in shares.items()), slots=2
+    )
+    assert seen["b"][0] < seen["a"][1], "beside a, and later beside the large one"
+    assert seen["large"][0] < min(seen["c"][0], seen["d"][0])
+    assert seen["c"][0] < seen["large"][1] <= seen["d"][0]
+
+
 def test_a_check_that_takes_more_than_there_is_runs_alone(tmp_path: Path) -> None:
     line = "date +%s%N >> {0}; sleep 0.3; date +%s%N >> {0}"
     seen = spans(tmp_path, *(Check(name, "", line.format(name), share=3.0) for name in "ab"), slots=2)
