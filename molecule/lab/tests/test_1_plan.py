@@ -170,7 +170,6 @@ def test_a_node_that_is_lost_between_plan_and_apply_is_caught(planning: Planning
 
 
 def test_gpus_are_cut_as_the_plan_says(planning: Planning, paused: Any) -> None:
-    # An H100: one of the generation before would have to be reset first.
     site = {"nodes": {"gpu3": {"mig_slices": 7}}}
     plan, told = planning.plan(site, {"mig_profile": "1g.10gb", "counts": "copies"})
     # Beside them six GPUs that a job has whole.

@@ -77,7 +77,7 @@ def _node(node: Node, held: t.Sequence[tuple[Workload, t.Sequence[int]]]) -> t.I
         elif used > 1000:
             yield f"{node.name}: GPU {gpu} is used to {used} of 1000"
     for gpu, profiles in instances.items():
-        if not _can_be_cut(profiles, node.mig_slices, node.gpu_memory_mib):
+        if not can_be_cut(profiles, node.mig_slices, node.gpu_memory_mib):
             yield f"{node.name}: GPU {gpu} has no layout of {', '.join(sorted(profiles))}"
 
 
@@ -89,7 +89,7 @@ _MIG_STARTS: dict[int, dict[tuple[int, int], t.Sequence[int]]] = {
 }
 
 
-def _can_be_cut(profiles: t.Sequence[str], slices: int, memory_mib: int) -> bool:
+def can_be_cut(profiles: t.Sequence[str], slices: int, memory_mib: int) -> bool:
     """Whether a GPU has a layout of these MIG instances: every one at a place where it may begin, none over another.
 
     Places: NVIDIA's MIG user guide, and what C(nvidia-smi mig -lgipp) tells of A100, A30 and H100.

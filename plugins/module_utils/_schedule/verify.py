@@ -9,6 +9,8 @@ from __future__ import annotations
 import collections
 import typing as t
 
+from .._capacity.verify import can_be_cut
+
 if t.TYPE_CHECKING:
     from .._capacity.model import Node, Workload
     from .model import Job, Run, Timed
@@ -79,6 +81,10 @@ def _node(node: Node, runs: t.Sequence[Run], jobs: t.Mapping[str, Job]) -> t.Ite
             yield f"{node.name}: {work.name} does not run on {node.gpu_model}"
         if work.gpus and work.gpu_memory_mib > node.gpu_memory_mib * work.gpu_share_milli / 1000:
             yield f"{node.name}: {work.name} needs {work.gpu_memory_mib} MiB of GPU memory"
+        if work.mig_profile and not can_be_cut([work.mig_profile], node.mig_slices, node.gpu_memory_mib):
+            yield f"{node.name}: {work.name} needs a MIG instance {work.mig_profile}"
+        if node.mig_slices and work.gpu_share_milli < 1000 and not work.mig_profile:
+            yield f"{node.name}: {work.name} shares a GPU that only MIG may cut"
         if any(not 0 <= one < node.gpus for one in run.gpus):
             yield f"{node.name}: no GPU {max(run.gpus)}"
     for moment, ended, begun in _moments(runs):

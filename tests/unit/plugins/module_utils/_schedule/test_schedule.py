@@ -11,6 +11,7 @@ from ansible_collections.aidc.ops.plugins.module_utils._capacity.model import Pr
 from ansible_collections.aidc.ops.plugins.module_utils._schedule.figures import figures, missed
 from ansible_collections.aidc.ops.plugins.module_utils._schedule.model import HOUR, Run, Timed
 from ansible_collections.aidc.ops.plugins.module_utils._schedule.schedule import checked, make_schedule
+from ansible_collections.aidc.ops.plugins.module_utils._schedule.verify import broken_rules
 from ansible_collections.aidc.ops.tests.unit.plugins.module_utils._schedule.fleet import job, nodes, setting, starts
 
 
@@ -26,6 +27,20 @@ def test_the_short_one_goes_first_where_nobody_has_a_deadline() -> None:
     assert made["after"]["mean_response_bound_hours"] == pytest.approx(13 / 3)
     assert made["after"]["mean_response_gap_percent"] == pytest.approx(0, abs=1e-9)
     assert made["after"]["makespan_hours"] == 9 and made["after"]["gpu_hours"] == 36
+
+
+def test_mig_instances_share_a_gpu_where_they_have_a_layout() -> None:
+    gpu = {"gpus": 1, "gpu_memory_mib": 81559}
+    halves = [job(f"half{number}", 2, 1, mig_profile="3g.40gb") for number in range(3)]
+    works = [*halves, job("small", 1, 1, mig_profile="1g.10gb"), job("share", 1, 1, gpu_share_milli=130)]
+    case = setting([*nodes(1, **gpu, mig_slices=7), {**nodes(2, **gpu)[1], "gpu_model": "A100"}], works)
+    # Two halves leave a slice over and no place. A share of another kind is on the GPU that nobody cuts.
+    assert starts(case, "fifo") == {"half0": 0, "half1": 0, "half2": 2, "small": 2, "share": 0}
+    runs = checked(case, "fifo").runs
+    assert {run.node for run in runs if run.workload != "share"} == {"n1"}
+    elsewhere = [run._replace(node="n2" if run.node == "n1" else "n1") for run in runs]
+    told = broken_rules(case, elsewhere)
+    assert "n2: half0 needs a MIG instance 3g.40gb" in told and "n1: share shares a GPU that only MIG may cut" in told
 
 
 def test_deadlines_go_first_and_the_earliest_of_them_before_all() -> None:
