@@ -2,7 +2,7 @@
 # Copyright (c) 2026 aidc.ops contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Copies of one node onto its GPUs: whole ones first, shares by depth-first search with a memory of dead ends."""
+"""Copies of one node onto its GPUs: whole ones first, then shares."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from .packing import FULL
 MAX_STEPS = 20_000
 
 Place = t.Tuple[int, ...]
+# Shares on one GPU: (thousandths, copies).
+Way = t.Tuple[t.Tuple[int, int], ...]
 
 
 def layout(copies: t.Sequence[tuple[int, int]], free: t.Sequence[int]) -> list[Place] | None:
@@ -40,32 +42,67 @@ def layout(copies: t.Sequence[tuple[int, int]], free: t.Sequence[int]) -> list[P
 
 
 def _shares(shares: t.Sequence[int], free: t.Sequence[int]) -> list[int] | None:
-    """The GPU of each share; tightest GPU first."""
+    """The GPU of each share: the tightest that has room, largest share first; where that fails GPU by GPU."""
     order = sorted(range(len(shares)), key=lambda one: -shares[one])
     room, slots = list(free), [0] * len(shares)
+    for number in order:
+        gpus = [gpu for gpu, left in enumerate(room) if left >= shares[number]]
+        if not gpus:
+            break
+        slots[number] = min(gpus, key=lambda gpu: (room[gpu], gpu))
+        room[slots[number]] -= shares[number]
+    else:
+        return slots
+    queues: dict[int, list[int]] = {}
+    for number in order:
+        queues.setdefault(shares[number], []).append(number)
+    ways = _completed({share: len(queue) for share, queue in queues.items()}, free)
+    if ways is None:
+        return None
+    for gpu, way in ways.items():
+        for share, copies in way:
+            for _unused in range(copies):
+                slots[queues[share].pop()] = gpu
+    return slots
+
+
+def _completed(counts: t.Mapping[int, int], free: t.Sequence[int]) -> dict[int, Way] | None:
+    """What each GPU holds: one after the other is filled until nothing more fits (bin completion: Korf, AAAI 2002)."""
+    sizes = sorted(counts, reverse=True)
+    order = sorted((gpu for gpu, left in enumerate(free) if left), key=lambda gpu: free[gpu])
+    left = [sum(free[gpu] for gpu in order[place:]) for place in range(len(order) + 1)]
+    chosen: dict[int, Way] = {}
     dead: set[tuple[int, tuple[int, ...]]] = set()
     steps = 0
 
-    def put(place: int) -> bool:
+    def fill(place: int, rest: tuple[int, ...]) -> bool:
         nonlocal steps
-        if place == len(order):
+        if not any(rest):
             return True
-        steps += 1
-        mark = (place, tuple(sorted(room)))
-        if mark in dead or steps > MAX_STEPS:
+        if sum(share * copies for share, copies in zip(sizes, rest)) > left[place] or (place, rest) in dead:
             return False
-        share = shares[order[place]]
-        tried = set()
-        for gpu in sorted(range(len(room)), key=lambda one: room[one]):
-            if room[gpu] < share or room[gpu] in tried:
-                continue
-            tried.add(room[gpu])
-            room[gpu] -= share
-            slots[order[place]] = gpu
-            if put(place + 1):
+        for way in _full(sizes, rest, free[order[place]]):
+            steps += 1
+            if steps > MAX_STEPS:
+                return False
+            chosen[order[place]] = tuple(zip(sizes, way))
+            if fill(place + 1, tuple(has - taken for has, taken in zip(rest, way))):
                 return True
-            room[gpu] += share
-        dead.add(mark)
+        chosen.pop(order[place], None)
+        dead.add((place, rest))
         return False
 
-    return slots if put(0) else None
+    return chosen if fill(0, tuple(counts[share] for share in sizes)) else None
+
+
+def _full(sizes: t.Sequence[int], rest: t.Sequence[int], room: int) -> t.Iterator[tuple[int, ...]]:
+    """Copies of each size for one GPU, such that nothing of the rest fits beside them; many large ones first."""
+    if not sizes:
+        yield ()
+        return
+    for copies in range(min(rest[0], room // sizes[0]), -1, -1):
+        left = room - copies * sizes[0]
+        for others in _full(sizes[1:], rest[1:], left):
+            beside = left - sum(share * taken for share, taken in zip(sizes[1:], others))
+            if copies == rest[0] or beside < sizes[0]:
+                yield (copies, *others)

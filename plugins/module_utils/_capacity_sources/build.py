@@ -14,10 +14,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Dict
 
-from ansible_collections.aidc.ops.plugins.module_utils._capacity import mig
 from ansible_collections.aidc.ops.plugins.module_utils._capacity.model import SCHEMA_VERSION, read_problem
 from ansible_collections.aidc.ops.plugins.module_utils._capacity_sources import EngineState
 from ansible_collections.aidc.ops.plugins.module_utils._capacity_sources.errors import SourceError
+from ansible_collections.aidc.ops.plugins.module_utils._capacity_sources.gpu_words import mig_parts
 from ansible_collections.aidc.ops.plugins.module_utils._capacity_sources.hardware import PLACES, add_records
 from ansible_collections.aidc.ops.plugins.module_utils._capacity_sources.power import Measured, add_power
 from ansible_collections.aidc.ops.plugins.module_utils._capacity_sources.remarks import Remarks
@@ -158,12 +158,8 @@ def _end(workloads: dict[str, Row], remarks: Remarks) -> None:
 
 def _gpus(row: Row, nodes: Mapping[str, Row]) -> float:
     """GPUs of one copy."""
-    parts = [
-        mig.part(str(row["mig_profile"]), node["mig_slices"], node["gpu_memory_mib"])
-        for node in nodes.values()
-        if row.get("mig_profile") and node.get("mig_slices") and node.get("gpu_memory_mib")
-    ]
-    share = max(filter(None, parts), default=row.get("gpu_share_milli", 1000))
+    parts = mig_parts(str(row.get("mig_profile", "")), nodes.values())
+    share = max(parts.values(), default=row.get("gpu_share_milli", 1000))
     return float(row.get("gpus", 0) * share / 1000)
 
 

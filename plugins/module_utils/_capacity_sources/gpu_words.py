@@ -5,6 +5,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ansible_collections.aidc.ops.plugins.module_utils._capacity import mig
 from ansible_collections.aidc.ops.plugins.module_utils._hardware.slurm_lines import short_model
 
 UNKNOWN = "gpu"
@@ -23,6 +27,16 @@ def word(model: str) -> str:
         return short_model(model)
     except ValueError:
         return UNKNOWN
+
+
+def mig_parts(profile: str, nodes: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """Thousandths of a GPU that a MIG profile takes, by model, of the GPUs of these rows that may be cut so."""
+    found = {}
+    for node in nodes:
+        part = mig.part(profile, node.get("mig_slices", 0), node.get("gpu_memory_mib", 0))
+        if part is not None:
+            found[str(node["gpu_model"])] = part
+    return found
 
 
 def mig_slices(model: str) -> int:

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from ansible_collections.aidc.ops.plugins.module_utils._capacity import mig
 from ansible_collections.aidc.ops.plugins.module_utils._capacity_sources import EngineState, kube_nodes, kube_pods
+from ansible_collections.aidc.ops.plugins.module_utils._capacity_sources.gpu_words import mig_parts
 from ansible_collections.aidc.ops.plugins.module_utils._capacity_sources.kube_pods import Asked
 from ansible_collections.aidc.ops.plugins.module_utils._capacity_sources.remarks import Remarks
 from ansible_collections.aidc.ops.plugins.module_utils._capacity_sources.room import make_room
@@ -203,27 +203,28 @@ class _Reading:
         """A MIG instance, and time slices as a share of one GPU."""
         shares = []
         for profile, count in amounts.mig.items():
-            parts = [
-                mig.part(profile, own["mig_slices"], own["gpu_memory_mib"])
-                for own in self._rows.values()
-                if own.get("mig_slices")
-            ]
-            part = max(filter(None, parts), default=None)
-            if part is None:
+            parts = mig_parts(profile, self._rows.values())
+            if not parts:
                 self._remarks.add(
                     "want a MIG instance that no GPU here is known to have; a whole GPU was counted", "workload", name
                 )
             elif len(amounts.mig) == count == 1 and not row["gpus"] and not amounts.shared:
                 row.update(gpus=1, mig_profile=profile)
+                # Of 40 GB 10 are a quarter, of 80 GB an eighth. A copy in a plan has one size.
+                least = sorted(model for model, part in parts.items() if part == min(parts.values()))
+                if len(least) < len(parts):
+                    said = f"want a MIG instance that GPUs of several models cut differently; {least[0]} is planned"
+                    self._remarks.add(said, "workload", name)
+                    row["gpu_models"] = least
                 return
-            shares.append(count * (part or 1000))
+            shares.append(count * max(parts.values(), default=1000))
         if amounts.shared or amounts.gpus == 1:
-            parts = max((kube_nodes.replicas(labels) for labels in self._labels.values()), default=1)
+            each = max((kube_nodes.replicas(labels) for labels in self._labels.values()), default=1)
             if amounts.shared:
-                shares.append(math.ceil(1000 / parts) * amounts.shared)
-            elif parts > 1 and self._all_divided():
+                shares.append(math.ceil(1000 / each) * amounts.shared)
+            elif each > 1 and self._all_divided():
                 row["gpus"] = 0
-                shares.append(math.ceil(1000 / parts))
+                shares.append(math.ceil(1000 / each))
         if not shares:
             return
         if row["gpus"] or amounts.mig or sum(shares) > 1000:
@@ -267,6 +268,7 @@ class _Reading:
         if not models and not row["running_on"]:
             self._remarks.add("want GPUs that no node they may use has, and are not planned", "workload", name)
             return False
+        models &= set(row.get("gpu_models", models))
         if models and models < known:
             row["gpu_models"] = sorted(models)
         if {node for node in usable if self._rows[node].get("gpu_model") in models} - allowed:

@@ -252,6 +252,15 @@ def test_mig_mixed() -> None:
     assert next(one for one in problem.workloads if one.name.endswith("small")).gpu_share_milli == 130
 
 
+def test_one_mig_profile_on_two_kinds_of_gpus() -> None:
+    small = {**H100, "nvidia.com/gpu.product": "NVIDIA-A100-SXM4-40GB", "nvidia.com/gpu.memory": "40960"}
+    extra = {"nvidia.com/mig-1g.10gb": "4"}
+    nodes = [node("a", 7, extra=extra), node("b", 7, small, extra=extra)]
+    state = state_of(nodes, deployment=[deployment("infer", 3, mig_spec({"1g.10gb": 1}))])
+    assert rows_of(state)["vision/deployment/infer"]["gpu_models"] == ["h100"]
+    assert "that GPUs of several models cut differently; h100 is planned" in notes_of(state)
+
+
 def test_mig_that_nobody_has_cut_yet() -> None:
     mixed = {**H100, "nvidia.com/mig.strategy": "mixed"}
     labels = {
