@@ -179,6 +179,22 @@ def measured(
             child.join()
 
 
+def shown(rows: Iterator[dict[str, Any] | None], columns: Sequence[str], as_json: bool) -> int:
+    """Print the rows as they come; the exit status, which is 1 where one is missing."""
+    if not as_json:
+        print("".join(f"{name:>16}" if place else f"{name:32}" for place, name in enumerate(columns)), flush=True)
+    status = 0
+    for row in rows:
+        if row is None:
+            status = 1
+        elif as_json:
+            print(json.dumps(row), flush=True)
+        else:
+            cells = ["-" if row[name] is None else str(row[name]) for name in columns]
+            print("".join(f"{cell:>16}" if place else f"{cell:32}" for place, cell in enumerate(cells)), flush=True)
+    return status
+
+
 def main(arguments: list[str]) -> int:
     """Entry point; see the text at the top."""
     parser = argparse.ArgumentParser(description="GPUs that each placement strategy allocates on the openb trace.")
@@ -194,18 +210,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--policies", nargs="+", default=list(STRATEGIES[::-1]), choices=STRATEGIES, metavar="POLICY")
     parser.add_argument("--json", action="store_true", help="one object a line")
     options = parser.parse_args(arguments)
-    if not options.json:
-        print("".join(f"{name:>16}" if place else f"{name:32}" for place, name in enumerate(COLUMNS)), flush=True)
-    failed = False
-    for row in measured(measure, options, options.policies):
-        if row is None:
-            failed = True
-        elif options.json:
-            print(json.dumps(row), flush=True)
-        else:
-            cells = ["-" if row[name] is None else str(row[name]) for name in COLUMNS]
-            print("".join(f"{cell:>16}" if place else f"{cell:32}" for place, cell in enumerate(cells)), flush=True)
-    return 1 if failed else 0
+    return shown(measured(measure, options, options.policies), COLUMNS, options.json)
 
 
 if __name__ == "__main__":
