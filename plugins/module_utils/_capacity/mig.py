@@ -26,6 +26,10 @@ _PARTS: dict[int, dict[tuple[int, int], int]] = {
 }
 
 
+# Model, compute slices and memory in MiB of a GPU.
+Kind = t.Tuple[str, int, int]
+
+
 class Cut(t.NamedTuple):
     """What an instance takes of a GPU."""
 
@@ -47,6 +51,16 @@ def part(profile: str, slices: int, gpu_memory_mib: int) -> int | None:
     """The same in thousandths of the GPU."""
     wanted = cut(profile, slices, gpu_memory_mib)
     return None if wanted is None else _PARTS[slices][wanted]
+
+
+def parts(profile: str, kinds: t.Iterable[Kind]) -> dict[str, int]:
+    """The same by model, of those GPUs that have such a profile; the least where one model has several sizes."""
+    found: dict[str, int] = {}
+    for model, slices, memory in kinds:
+        own = part(profile, slices, memory)
+        if own is not None:
+            found[model] = min(own, found.get(model, own))
+    return found
 
 
 def is_profile(text: str) -> bool:

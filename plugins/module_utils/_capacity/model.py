@@ -219,7 +219,7 @@ def read_problem(data: t.Any) -> Problem:
 
 def _with_parts(works: t.Sequence[Workload], nodes: t.Iterable[Node]) -> tuple[Workload, ...]:
     """Workloads that take a MIG instance, with its part of a GPU as their share; a whole GPU where no node has it."""
-    kinds = {(node.gpu_model, node.mig_slices, node.gpu_memory_mib) for node in nodes if node.mig_slices}
+    kinds = sorted({(node.gpu_model, node.mig_slices, node.gpu_memory_mib) for node in nodes if node.mig_slices})
     faults: list[str] = []
     found = []
     for work in works:
@@ -229,12 +229,8 @@ def _with_parts(works: t.Sequence[Workload], nodes: t.Iterable[Node]) -> tuple[W
                 faults.append(f"{where}: {work.mig_profile[:40]!r} is no profile such as 1g.10gb")
             if work.gpus != 1 or work.gpu_share_milli != 1000 or work.gpu_memory_mib:
                 faults.append(f"{where}: a copy takes one instance, so set gpus to 1 and neither share nor memory")
-            parts = {
-                model: part
-                for model, slices, memory in sorted(kinds)
-                if (part := mig.part(work.mig_profile, slices, memory)) is not None
-                and (not work.gpu_models or model in work.gpu_models)
-            }
+            usable = [kind for kind in kinds if not work.gpu_models or kind[0] in work.gpu_models]
+            parts = mig.parts(work.mig_profile, usable)
             if len(set(parts.values())) > 1:
                 faults.append(
                     f"{where}: {work.mig_profile} is not the same part of {' and '.join(parts)}; choose by gpu_models"

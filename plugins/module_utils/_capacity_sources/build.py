@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import copy
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Dict
 
+from ansible_collections.aidc.ops.plugins.module_utils._capacity import mig
 from ansible_collections.aidc.ops.plugins.module_utils._capacity.model import SCHEMA_VERSION, read_problem
 from ansible_collections.aidc.ops.plugins.module_utils._capacity_sources import EngineState
 from ansible_collections.aidc.ops.plugins.module_utils._capacity_sources.errors import SourceError
-from ansible_collections.aidc.ops.plugins.module_utils._capacity_sources.gpu_words import mig_parts
+from ansible_collections.aidc.ops.plugins.module_utils._capacity_sources.gpu_words import mig_kinds
 from ansible_collections.aidc.ops.plugins.module_utils._capacity_sources.hardware import PLACES, add_records
 from ansible_collections.aidc.ops.plugins.module_utils._capacity_sources.power import Measured, add_power
 from ansible_collections.aidc.ops.plugins.module_utils._capacity_sources.remarks import Remarks
@@ -156,9 +157,9 @@ def _end(workloads: dict[str, Row], remarks: Remarks) -> None:
         remarks.say(f"{len(over)} workloads that run now are over by then, and are not planned.")
 
 
-def _gpus(row: Row, nodes: Mapping[str, Row]) -> float:
+def _gpus(row: Row, kinds: Iterable[mig.Kind]) -> float:
     """GPUs of one copy."""
-    parts = mig_parts(str(row.get("mig_profile", "")), nodes.values())
+    parts = mig.parts(str(row.get("mig_profile", "")), kinds)
     share = max(parts.values(), default=row.get("gpu_share_milli", 1000))
     return float(row.get("gpus", 0) * share / 1000)
 
@@ -166,15 +167,16 @@ def _gpus(row: Row, nodes: Mapping[str, Row]) -> float:
 def _add_demand(demand: Sequence[Row], nodes: Mapping[str, Row], workloads: dict[str, Row], remarks: Remarks) -> None:
     """Rows of a forecast, less what their project has already: the forecast speaks of all that it will want."""
     present: dict[str, float] = defaultdict(float)
+    kinds = mig_kinds(nodes.values())
     for row in workloads.values():
-        present[row.get("project", "")] += row["copies"] * _gpus(row, nodes)
+        present[row.get("project", "")] += row["copies"] * _gpus(row, kinds)
     for number, row in enumerate(demand):
         if not isinstance(row, dict) or not isinstance(row.get("name"), str):
             raise SourceError(f"demand[{number}] is no workload; give what the filter forecast_demand returns")
         if row["name"] in workloads:
             raise SourceError(f"demand[{row['name']:.100}]: there is a workload of that name already")
         project, copies = row.get("project", ""), row.get("copies", 1)
-        each = _gpus(row, nodes)
+        each = _gpus(row, kinds)
         if project and each:
             there = min(copies, int(present[project] // each))
             present[project] -= there * each

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible_collections.aidc.ops.plugins.module_utils._capacity import mig
+from ansible_collections.aidc.ops.plugins.module_utils._capacity.mig import Kind
 from ansible_collections.aidc.ops.plugins.module_utils._hardware.slurm_lines import short_model
 
 UNKNOWN = "gpu"
@@ -29,13 +29,13 @@ def word(model: str) -> str:
         return UNKNOWN
 
 
-def mig_parts(profile: str, nodes: Iterable[Mapping[str, Any]]) -> dict[str, int]:
-    """Thousandths of a GPU that a MIG profile takes, by model, of the GPUs of these rows that may be cut so."""
-    found = {}
+def mig_kinds(nodes: Iterable[Mapping[str, Any]]) -> set[Kind]:
+    """The kinds of GPUs of these rows that MIG may cut. What is wrong with a row is told when the problem is read."""
+    found = set()
     for node in nodes:
-        part = mig.part(profile, node.get("mig_slices", 0), node.get("gpu_memory_mib", 0))
-        if part is not None:
-            found[str(node["gpu_model"])] = part
+        slices, memory = node.get("mig_slices"), node.get("gpu_memory_mib")
+        if isinstance(slices, int) and isinstance(memory, int) and slices and memory:
+            found.add((str(node.get("gpu_model")), slices, memory))
     return found
 
 

@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from ansible_collections.aidc.ops.plugins.module_utils._capacity import mig
 from ansible_collections.aidc.ops.plugins.module_utils._capacity_sources import EngineState, kube_nodes, kube_pods
-from ansible_collections.aidc.ops.plugins.module_utils._capacity_sources.gpu_words import mig_parts
+from ansible_collections.aidc.ops.plugins.module_utils._capacity_sources.gpu_words import mig_kinds
 from ansible_collections.aidc.ops.plugins.module_utils._capacity_sources.kube_pods import Asked
 from ansible_collections.aidc.ops.plugins.module_utils._capacity_sources.remarks import Remarks
 from ansible_collections.aidc.ops.plugins.module_utils._capacity_sources.room import make_room
@@ -82,6 +83,7 @@ class _Reading:
         self._rows = {
             name: kube_nodes.node_row(node, own.get(name, ()), self._remarks) for name, node in self._nodes.items()
         }
+        self._kinds = mig_kinds(self._rows.values())
         self._workloads = self._collect(workloads)
         for pod in live:
             if not kube.is_part_of_node(pod):
@@ -203,7 +205,7 @@ class _Reading:
         """A MIG instance, and time slices as a share of one GPU."""
         shares = []
         for profile, count in amounts.mig.items():
-            parts = mig_parts(profile, self._rows.values())
+            parts = mig.parts(profile, self._kinds)
             if not parts:
                 self._remarks.add(
                     "want a MIG instance that no GPU here is known to have; a whole GPU was counted", "workload", name

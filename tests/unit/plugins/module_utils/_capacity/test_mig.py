@@ -175,6 +175,13 @@ def test_one_name_on_two_kinds_of_gpus() -> None:
     assert {one.node for one in answer.placements} == {"n1"} and layouts(answer) == [["1g.10gb"] * 4]
 
 
+def test_one_model_with_two_sizes_of_memory() -> None:
+    asked = problem(
+        [node(gpu_model="a100"), node("n1", gpu_model="a100", gpu_memory_mib=40960)], work("i", "1g.10gb", 9)
+    )
+    assert [one.node for one in plan(asked).placements] == ["n0"] * 7
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [

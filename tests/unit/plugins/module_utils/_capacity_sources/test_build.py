@@ -195,6 +195,17 @@ def test_demand_is_less_what_is_there() -> None:
         made(*rows, demand=[{"gpus": 1}])
 
 
+def test_demand_of_mig_instances() -> None:
+    cut = {"gpu_memory_mib": 81559, "mig_slices": 7}
+    has = {"gpus": 1, "mig_profile": "1g.10gb", "project": "chat"}
+    rows = [{**node("a"), **cut}, {**node("b"), "gpu_memory_mib": 81559}, work("job/1", copies=3, **has)]
+    built = made(*rows, demand=[{"name": "forecast/chat", "copies": 5, **has}])
+    assert works_of(built)["forecast/chat"]["copies"] == 2
+    for wrong in ({"mig_slices": [7]}, {"mig_slices": 7, "gpu_memory_mib": "80 GB"}):
+        with pytest.raises(ProblemError, match=r"nodes\[a\]\.(mig_slices|gpu_memory_mib): expected integer"):
+            made(*rows, demand=[{"name": "forecast/chat", "copies": 5, **has}], site={"nodes": {"a": wrong}})
+
+
 def test_several_engines() -> None:
     halves = work("x/deployment/c", copies=3, running_on=["s1", "k1"], unplanned_copies=1)
     pods = state(node("k1"), node("s1"), work("x/pod/a", running_on=["s1"]), work("x/pod/b", after=["x/pod/a"]), halves)

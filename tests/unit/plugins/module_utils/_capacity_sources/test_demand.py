@@ -79,6 +79,7 @@ def test_a_real_forecast() -> None:
         ({"train": {"gpus": 0}}, r"mapping\[train\].gpus has to be a number from 1 on"),
         ({"train": {"gpus": math.nan}}, r"mapping\[train\].gpus"),
         ({"train": {"gpus": 1, "counts": "cores"}}, "'cores' is none of gpus, copies"),
+        ({"train": {"gpus": 1, "mig_profile": "1g.10gb"}}, "MIG instances are counted in copies"),
         ({"train": {"gpus": 1, "quantile": 0.99}}, "0.99 was not foretold; there are 0.9"),
         ({"train": {"gpus": 1, "quantile": "high"}}, r"mapping\[train\].quantile has to be a number"),
         ({"train": {"gpus": 1, "at": "later"}}, "'later' is neither peak nor a duration"),

@@ -1,0 +1,60 @@
+# Tests of which GPU each copy of a node gets.
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.aidc.ops.plugins.module_utils._capacity.layout import Place, layout
+
+
+def left(copies: list[tuple[int, int]], free: list[int], places: list[Place]) -> list[int]:
+    """What is free afterwards; below nothing where too much was given."""
+    room = list(free)
+    for (gpus, share), place in zip(copies, places, strict=True):
+        assert len(place) == len(set(place)) == gpus
+        for gpu in place:
+            room[gpu] -= share
+    return room
+
+
+def fits(shares: list[int], free: list[int]) -> bool:
+    """All ways, one after the other."""
+    if not shares:
+        return True
+    ways = {tuple(sorted(free[:gpu] + [room - shares[0]] + free[gpu + 1 :])) for gpu, room in enumerate(free)}
+    return any(fits(shares[1:], list(way)) for way in ways if min(way) >= 0)
+
+
+def test_whole_gpus_come_before_shares() -> None:
+    places = layout([(1, 500), (2, 1000), (0, 0), (1, 300)], [1000, 400, 1000, 600])
+    assert places is not None and places[1:3] == [(0, 2), ()]
+    assert left([(1, 500), (2, 1000), (0, 0), (1, 300)], [1000, 400, 1000, 600], places) == [0, 100, 0, 100]
+    assert layout([(2, 1000)], [1000, 999]) is None
+
+
+def test_gpus_that_are_filled_to_the_brim() -> None:
+    ways = ([480, 520], [480, 260, 260], [520, 220, 260], [480, 130, 130, 130, 130], [220, 260, 260, 260])
+    draw = random.Random(4)
+    for _unused in range(20):
+        shares = [share for way in draw.choices(ways, k=16) for share in way]
+        draw.shuffle(shares)
+        copies = [(1, share) for share in shares]
+        places = layout(copies, [1000] * 16)
+        assert places is not None and left(copies, [1000] * 16, places) == [0] * 16
+        assert layout([*copies, (1, 1)], [1000] * 16) is None
+
+
+@settings(max_examples=300, deadline=None, derandomize=True, database=None)
+@given(
+    shares=st.lists(st.sampled_from([130, 220, 260, 330, 480, 500, 520]), max_size=7),
+    free=st.lists(st.sampled_from([0, 130, 500, 740, 1000]), min_size=1, max_size=3),
+)
+def test_a_place_is_found_where_there_is_one(shares: list[int], free: list[int]) -> None:
+    copies = [(1, share) for share in shares]
+    places = layout(copies, free)
+    assert (places is not None) == fits(sorted(shares, reverse=True), free)
+    assert places is None or min(left(copies, free, places)) >= 0
