@@ -178,6 +178,12 @@ gpus:
         gpu_instance: {description: Number of its GPU instance., type: int}
         compute_instance: {description: Number of its compute instance., type: int}
         memory_total_bytes: {description: Its memory in bytes., type: int}
+        device_minors:
+          description:
+            - Numbers N of its files C(/dev/nvidia-caps/nvidia-capN), of its GPU instance and its compute instance.
+            - null where the driver does not tell.
+          type: list
+          elements: int
     nvlinks_active: {description: NVLinks that are up., type: int}
     nvlinks_total: {description: NVLinks that exist., type: int}
     nvlinks:

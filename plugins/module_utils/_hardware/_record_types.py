@@ -130,6 +130,7 @@ class MigDevice(t.TypedDict):
     gpu_instance: int | None
     compute_instance: int | None
     memory_total_bytes: int | None
+    device_minors: list[int] | None
 
 
 class NvLink(t.TypedDict):

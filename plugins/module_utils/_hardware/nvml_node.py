@@ -16,7 +16,10 @@ from .gpu_keys import Gpu, empty_gpu
 from .nvml_reader import absent, answer_of, is_absence, library_problem, scan
 from .pci import kernel_address
 from .proc_gpus import read_proc_gpus
-from .sysfs import below, read_number
+from .sysfs import below, read_lines, read_number
+
+# Fifteen instances with eight parts each of 64 GPUs, one a line.
+_MINORS_BYTES = 1024 * 1024
 
 
 def _read(progress: Progress, keep: Keep, only: int | None) -> dict[str, t.Any] | None:
@@ -48,6 +51,28 @@ def _place(gpu: Gpu, root: str) -> None:
         gpu["numa_node"] = gpu["numa_node"] if node is None else node
 
 
+def _mig_minors(root: str) -> dict[str, int]:
+    """Return C(gpu0/gi1/access) and C(gpu0/gi1/ci0/access), GPUs by minor number, and the numbers of their files."""
+    found = {}
+    for line in read_lines(below(root, "proc/driver/nvidia-caps/mig-minors"), _MINORS_BYTES) or ():
+        name, _blank, number = line.partition(" ")
+        if number.isdigit():
+            found[name] = int(number)
+    return found
+
+
+def _name_mig_files(gpus: t.Iterable[Gpu], root: str) -> None:
+    """Give MIG devices the numbers of their files, which NVML does not tell."""
+    divided = [gpu for gpu in gpus if gpu.get("mig_devices")]
+    minors = _mig_minors(root) if divided else {}
+    for gpu in divided:
+        for device in gpu["mig_devices"]:
+            instance = "gpu{}/gi{}".format(gpu["minor_number"], device["gpu_instance"])
+            names = (f"{instance}/access", "{}/ci{}/access".format(instance, device["compute_instance"]))
+            numbers = [minors[name] for name in names if name in minors]
+            device["device_minors"] = numbers if len(numbers) == len(names) else None
+
+
 def read_this_node(root: str, timeout: float) -> dict[str, t.Any]:
     """Return the NVIDIA part of the answer of the module gpu_info within C(timeout) seconds; raise ReadError."""
     try:
@@ -69,4 +94,5 @@ def read_this_node(root: str, timeout: float) -> dict[str, t.Any]:
     answer = answer_of(reads.head, _readings(reads), read_proc_gpus(root))
     for gpu in answer["gpus"]:
         _place(gpu, root)
+    _name_mig_files(answer["gpus"], root)
     return answer

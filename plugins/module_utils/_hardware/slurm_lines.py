@@ -75,23 +75,49 @@ def _checked(records: t.Sequence[t.Mapping[str, t.Any]]) -> list[t.Mapping[str, 
     return sorted(records, key=lambda record: str(record["node"]))
 
 
-def _gpus_by_type(record: t.Mapping[str, t.Any]) -> dict[str, list[int]]:
-    """Return type name -> minor numbers of one node; raise ValueError if a GPU does not tell them."""
-    types: dict[str, list[int]] = {}
+class _Gres(t.NamedTuple):
+    """What one type is of one node: minor numbers of whole GPUs, and the files of each MIG instance."""
+
+    minors: list[int]
+    instances: list[str]
+
+
+def _gpus_by_type(record: t.Mapping[str, t.Any]) -> dict[str, _Gres]:
+    """Return type name -> GPUs of one node; raise ValueError if one does not tell what its line needs."""
+    types: dict[str, _Gres] = {}
+    seen: set[int] = set()
     for gpu in record["gpus"]:
-        model, minor = gpu.get("model"), gpu.get("minor_number")
+        model, minor, name = gpu.get("model"), gpu.get("minor_number"), gpu.get("device") or gpu.get("index")
         if not model or not isinstance(minor, int):
             raise ValueError(
                 "node {}: GPU {} does not tell its model and minor number ({}); "
                 "repair it, or take the node out of the records".format(
-                    record["node"], gpu.get("device") or gpu.get("index"), gpu.get("error") or "unknown"
+                    record["node"], name, gpu.get("error") or "unknown"
                 )
             )
-        minors = types.setdefault(short_model(model), [])
-        if any(minor in used for used in types.values()):
+        if minor in seen:
             raise ValueError(f"node {record['node']}: two GPUs claim /dev/nvidia{minor}")
-        minors.append(minor)
+        seen.add(minor)
+        kind = short_model(model)
+        if not gpu.get("mig_mode"):
+            types.setdefault(kind, _Gres([], [])).minors.append(minor)
+            continue
+        for profile, files in _instances(gpu, "node {}: GPU {}".format(record["node"], name)):
+            types.setdefault(f"{kind}_{profile}", _Gres([], [])).instances.append(f"/dev/nvidia{minor},{files}")
     return types
+
+
+def _instances(gpu: t.Mapping[str, t.Any], where: str) -> t.Iterator[tuple[str, str]]:
+    """Yield profile and files of each MIG instance of a GPU; raise ValueError if it has none or does not tell them."""
+    if not gpu.get("mig_devices"):
+        raise ValueError(f"{where} is in MIG mode and has no instance; make some, or switch the mode off")
+    for device in gpu["mig_devices"]:
+        profile, minors = device.get("profile"), device.get("device_minors")
+        if not profile or not minors or not _VALUE.match(profile):
+            raise ValueError(
+                f"{where} does not tell profile and files of its MIG instances (/proc/driver/nvidia-caps/mig-minors)"
+            )
+        yield profile, ",".join(f"/dev/nvidia-caps/nvidia-cap{minor}" for minor in minors)
 
 
 def _overrides(node: str, overrides: t.Mapping[str, t.Mapping[str, t.Any]]) -> dict[str, str | None]:
@@ -115,6 +141,16 @@ def _topology(cpus: t.Sequence[t.Mapping[str, t.Any]]) -> dict[str, int]:
     return {"SocketsPerBoard": len(cpus), "CoresPerSocket": cores, "ThreadsPerCore": threads // cores}
 
 
+def _divided(gpu: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """What Slurm's lines need of a GPU in MIG mode beside the rest; nothing of others."""
+    if not gpu.get("mig_mode"):
+        return {}
+    devices = [
+        {key: device.get(key) for key in ("profile", "device_minors")} for device in gpu.get("mig_devices") or ()
+    ]
+    return {"mig_mode": True, "mig_devices": devices}
+
+
 def slurm_record(hardware: t.Mapping[str, t.Any], node: str, address: str) -> dict[str, t.Any]:
     """Return what Slurm's lines need of a hardware record, with the processors' C(topology).
 
@@ -135,7 +171,7 @@ def slurm_record(hardware: t.Mapping[str, t.Any], node: str, address: str) -> di
         "memory_mib": mib // 1024 * 1024 or mib,
         "topology": _topology(cpus),
         "gpus": [
-            {key: gpu.get(key) for key in _GPU_KEYS}
+            {**{key: gpu.get(key) for key in _GPU_KEYS}, **_divided(gpu)}
             for gpu in hardware.get("gpus") or ()
             if not gpu.get("lost") and gpu.get("model") and isinstance(gpu.get("minor_number"), int)
         ],
@@ -165,7 +201,8 @@ def slurm_node_lines(
             "CPUs": str(_whole(record, "cpus")),
             "RealMemory": str(_whole(record, "memory_mib")),
         }
-        gres = ",".join(f"gpu:{name}:{len(minors)}" for name, minors in sorted(_gpus_by_type(record).items()))
+        counts = {name: len(own.minors) + len(own.instances) for name, own in _gpus_by_type(record).items()}
+        gres = ",".join(f"gpu:{name}:{count}" for name, count in sorted(counts.items()))
         if gres:
             options["Gres"] = gres
         # A node that is new to Slurm starts in the state in which it registers.
@@ -177,9 +214,14 @@ def slurm_node_lines(
 
 
 def slurm_gres_lines(records: t.Sequence[t.Mapping[str, t.Any]]) -> list[str]:
-    """Return the C(gres.conf) lines: one for each node and GPU type, with the device files; sorted."""
-    return [
-        "NodeName={} Name=gpu Type={} File={}".format(record["node"], name, _device_files(minors))
-        for record in _checked(records)
-        for name, minors in sorted(_gpus_by_type(record).items())
-    ]
+    """Return the C(gres.conf) lines, sorted: one for each node and GPU type, and one for each MIG instance.
+
+    Instances are written as C(man gres.conf) has it for MIG: the file of the GPU, and those of its instances.
+    """
+    lines = []
+    for record in _checked(records):
+        for name, own in sorted(_gpus_by_type(record).items()):
+            files = [f"MultipleFiles={files}" for files in own.instances]
+            files += [f"File={_device_files(own.minors)}"] if own.minors else []
+            lines += ["NodeName={} Name=gpu Type={} {}".format(record["node"], name, one) for one in files]
+    return lines

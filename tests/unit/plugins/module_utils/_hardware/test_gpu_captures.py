@@ -258,7 +258,32 @@ def test_a_gpu_divided_by_mig(setting: Setting) -> None:
         "gpu_instance": 3,
         "compute_instance": 0,
         "memory_total_bytes": 19968 * MIB,
+        "device_minors": None,
     }
+
+
+def test_the_files_of_mig_devices(setting: Setting) -> None:
+    node = recorded("nvml/a100_mig.json")
+    (gpu,) = setting.nvidia(node)["gpus"]
+    own, listed = gpu["minor_number"], ["config 1", "monitor 2"]
+    # As the driver numbers them: of each GPU fifteen instances with eight parts.
+    for minor in range(8):
+        for instance in range(15):
+            number = 3 + 135 * minor + 9 * instance
+            listed.append(f"gpu{minor}/gi{instance}/access {number}")
+            listed += [f"gpu{minor}/gi{instance}/ci{part}/access {number + 1 + part}" for part in range(8)]
+    table = setting.root / "proc/driver/nvidia-caps/mig-minors"
+    table.parent.mkdir(parents=True, exist_ok=True)
+    table.write_text("\n".join([*listed, "half a li"]))
+    (gpu,) = setting.nvidia(node)["gpus"]
+    first = 3 + 135 * own
+    assert [device["device_minors"] for device in gpu["mig_devices"]] == [
+        [first + 9 * instance, first + 9 * instance + 1] for instance in (3, 4, 5, 6)
+    ]
+    # The parts of an instance that the file does not have.
+    table.write_text("\n".join(line for line in listed if "/ci" not in line))
+    (gpu,) = setting.nvidia(node)["gpus"]
+    assert [device["device_minors"] for device in gpu["mig_devices"]] == [None] * 4
 
 
 def test_eight_mi300x(setting: Setting) -> None:

@@ -71,6 +71,62 @@ def test_two_models_in_one_node() -> None:
     ]
 
 
+def divided(minor: int, *devices: tuple[str | None, list[int] | None]) -> dict[str, Any]:
+    (gpu,) = gpus(minor)
+    rows = [{"profile": profile, "device_minors": minors} for profile, minors in devices]
+    return {**gpu, "mig_mode": True, "mig_devices": rows}
+
+
+def test_gpus_that_mig_has_cut() -> None:
+    cut = [divided(1, ("3g.40gb", [156, 157]), ("1g.10gb", [201, 202]), ("1g.10gb", [210, 211]))]
+    node = record(gpus=[*gpus(0, 2), *cut])
+    (line,) = slurm_lines.slurm_node_lines([node])
+    assert "Gres=gpu:h100:2,gpu:h100_1g.10gb:2,gpu:h100_3g.40gb:1 " in line
+    caps = "/dev/nvidia1,/dev/nvidia-caps/nvidia-cap"
+    assert slurm_lines.slurm_gres_lines([node]) == [
+        "NodeName=gpu1 Name=gpu Type=h100 File=/dev/nvidia[0,2]",
+        f"NodeName=gpu1 Name=gpu Type=h100_1g.10gb MultipleFiles={caps}201,/dev/nvidia-caps/nvidia-cap202",
+        f"NodeName=gpu1 Name=gpu Type=h100_1g.10gb MultipleFiles={caps}210,/dev/nvidia-caps/nvidia-cap211",
+        f"NodeName=gpu1 Name=gpu Type=h100_3g.40gb MultipleFiles={caps}156,/dev/nvidia-caps/nvidia-cap157",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("devices", "told"),
+    [
+        ([], "node gpu1: GPU 1 is in MIG mode and has no instance"),
+        ([("1g.10gb", None)], "GPU 1 does not tell profile and files of its MIG instances"),
+        ([(None, [1, 2])], "GPU 1 does not tell profile and files of its MIG instances"),
+        ([("1g.10gb x", [1, 2])], "GPU 1 does not tell profile and files of its MIG instances"),
+    ],
+)
+def test_a_gpu_in_mig_mode_is_never_written_as_whole(devices: list[Any], told: str) -> None:
+    for lines in (slurm_lines.slurm_node_lines, slurm_lines.slurm_gres_lines):
+        with pytest.raises(ValueError, match=told):
+            lines([record(gpus=[*gpus(0), divided(1, *devices)])])
+
+
+def test_the_record_of_a_gpu_that_mig_has_cut() -> None:
+    device = {
+        "uuid": "MIG-1",
+        "profile": "1g.10gb",
+        "gpu_instance": 7,
+        "compute_instance": 0,
+        "device_minors": [66, 67],
+    }
+    hardware = {
+        "cpus": [{"cores": 8, "threads": 16}],
+        "memory": {"total_bytes": 2**36},
+        "gpus": [
+            {**gpus(0)[0], "mig_mode": False, "mig_devices": []},
+            {**gpus(1)[0], "mig_mode": True, "mig_devices": [device]},
+        ],
+    }
+    whole, cut = slurm_lines.slurm_record(hardware, "gpu1", "10.0.0.11")["gpus"]
+    assert not {"mig_mode", "mig_devices"} & set(whole)
+    assert (cut["mig_mode"], cut["mig_devices"]) == (True, [{"profile": "1g.10gb", "device_minors": [66, 67]}])
+
+
 @given(st.sets(st.integers(0, 200), min_size=1))
 def test_device_files_name_each_gpu_once(minors: set[int]) -> None:
     line = slurm_lines.slurm_gres_lines([record(gpus=gpus(*minors))])[0]
