@@ -122,7 +122,7 @@ RECORD: dict[str, t.Any] = {'type': 'object', 'properties': {
             'compute_instance': {'type': ['integer', 'null'], 'minimum': 0},
             'memory_total_bytes': {'type': ['integer', 'null'], 'minimum': 0},
             'device_minors': {'type': ['array', 'null'], 'items': {'type': 'integer', 'minimum': 0}},
-        }, 'required': ['uuid', 'profile', 'gpu_instance', 'compute_instance', 'memory_total_bytes']}},
+        }}},
         'nvlinks_active': {'type': ['integer', 'null'], 'minimum': 0},
         'nvlinks_total': {'type': ['integer', 'null'], 'minimum': 0},
         'nvlinks': {'type': ['array', 'null'], 'items': {'type': 'object', 'properties': {

@@ -32,6 +32,8 @@ def _one(questions: Questions, handle: t.Any) -> dict[str, t.Any]:
         "gpu_instance": questions.ask("nvmlDeviceGetGpuInstanceId", handle),
         "compute_instance": questions.ask("nvmlDeviceGetComputeInstanceId", handle),
         "memory_total_bytes": _memory(questions, handle),
+        # NVML does not tell them; see nvml_node.
+        "device_minors": None,
     }
 
 

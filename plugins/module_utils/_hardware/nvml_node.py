@@ -70,7 +70,8 @@ def _name_mig_files(gpus: t.Iterable[Gpu], root: str) -> None:
             instance = "gpu{}/gi{}".format(gpu["minor_number"], device["gpu_instance"])
             names = (f"{instance}/access", "{}/ci{}/access".format(instance, device["compute_instance"]))
             numbers = [minors[name] for name in names if name in minors]
-            device["device_minors"] = numbers if len(numbers) == len(names) else None
+            if len(numbers) == len(names):
+                device["device_minors"] = numbers
 
 
 def read_this_node(root: str, timeout: float) -> dict[str, t.Any]:

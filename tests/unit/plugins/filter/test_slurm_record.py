@@ -21,7 +21,7 @@ def test_line_of_a_node() -> None:
     text = "{{ [one] | aidc.ops.slurm_node_lines({'gpu1': one.topology}) | first }}"
     one = template("{{ record | aidc.ops.slurm_record('gpu1', '10.0.0.11') }}", record=RECORD)
     assert template(text, one=one) == (
-        "NodeName=gpu1 NodeAddr=10.0.0.11 CPUs=224 RealMemory=2063360 Gres=gpu:h100:2 State=UNKNOWN "
+        "NodeName=gpu1 NodeAddr=10.0.0.11 CPUs=224 RealMemory=2063360 Gres=gpu:h100:1,gpu:h100_1g.10gb:1 State=UNKNOWN "
         "SocketsPerBoard=2 CoresPerSocket=56 ThreadsPerCore=2"
     )
 

@@ -75,7 +75,7 @@ def test_devices_and_empty_places() -> None:
     assert found["mig_mode"] is True
     assert found["mig_devices"] == [
         {"uuid": f"MIG-{place}", "profile": profile, "gpu_instance": place + 7, "compute_instance": 0,
-         "memory_total_bytes": 10200547328}
+         "memory_total_bytes": 10200547328, "device_minors": None}
         for place, profile in ((0, "1g.10gb"), (2, "1c.3g.40gb"))
     ]  # fmt: skip
 
@@ -110,5 +110,6 @@ def test_a_name_without_a_profile(name: str) -> None:
 def test_memory_from_the_attributes_and_from_nowhere() -> None:
     assert devices(Nvml(["a MIG b"], refuse={"memory": 3, "compute": 3}))[0] == {
         "uuid": "MIG-0", "profile": "b", "gpu_instance": 7, "compute_instance": None, "memory_total_bytes": 9728 << 20,
+        "device_minors": None,
     }  # fmt: skip
     assert devices(Nvml(["a MIG b"], refuse={"memory": 3, "attributes": 3}))[0]["memory_total_bytes"] is None
