@@ -50,12 +50,7 @@ class Board:
 
     def _admits(self) -> list[Flags]:
         """For each kind the nodes that may hold a copy when they are empty."""
-        keys = [
-            (node.cpu_milli, node.memory_mib, node.network_mbit, node.gpus, node.gpu_model)
-            + (node.gpu_memory_mib, node.mig_slices)
-            for node in self.case.nodes
-        ]
-        like = np.array(_numbers(keys), np.int64)
+        like = np.array(_numbers(node.like() for node in self.case.nodes), np.int64)
         first = [self.case.nodes[place] for place in np.unique(like, return_index=True)[1]]
         return [np.array([kind.work.admits(node) for node in first], bool)[like] for kind in self.case.kinds]
 

@@ -81,7 +81,7 @@ def prepare(problem: Problem) -> Case:
             refused[work.name] = f"waits for {', '.join(work.after)}"
             continue
         needs: tuple[t.Any, ...] = (work.cpu_milli, work.memory_mib, work.network_mbit, work.gpus, work.gpu_share_milli)
-        needs += (work.gpu_models, work.gpu_memory_mib, work.mig_profile)
+        needs += (work.gpu_models, work.gpu_memory_mib, work.mig_profile, work.engine)
         if needs not in admitted:
             admitted[needs] = any(work.admits(node) for node in nodes)
         if not admitted[needs]:
@@ -171,7 +171,9 @@ class _Tally:
     def take(self, work: Workload, node: Node) -> tuple[int, ...] | None:
         """GPUs for one more copy there, or None if a rule forbids it."""
         uses = self._uses(work, node)
-        if not work.admits_gpu(node) or any(self.used[what] + much > limit for what, much, limit in uses):
+        if not (work.is_of(node) and work.admits_gpu(node)) or any(
+            self.used[what] + much > limit for what, much, limit in uses
+        ):
             return None
         free = self.free.setdefault(node.name, [1000] * node.gpus)
         places = layout([(work.gpus, work.gpu_share_milli)], free)

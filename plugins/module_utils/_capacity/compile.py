@@ -137,15 +137,7 @@ def _groups(case: Case, board: Board, runs: t.Mapping[tuple[int, int], int]) -> 
     for place, node in enumerate(case.nodes):
         gpus = tuple(sorted((int(free) for free in board.gpu[place] if free >= 0), reverse=True))
         key: tuple[t.Any, ...] = (int(board.cpu[place]), int(board.memory[place]), int(board.network[place]), gpus)
-        key += (
-            node.gpu_model,
-            node.gpu_memory_mib,
-            node.mig_slices,
-            node.cpu_milli,
-            node.memory_mib,
-            node.network_mbit,
-        )
-        key += (node.gpus,)
+        key += node.like()
         key += tuple(node.domain(one) for one in sorted(needed))
         key += (node.feed if node.feed in limited else "",)
         key += (node.idle_watts, node.gpu_watts, node.core_watts) if power else ()

@@ -42,6 +42,8 @@ def needs(work: Workload) -> str:
         parts.append(f"{work.memory_mib:,} MiB of memory")
     if work.network_mbit:
         parts.append(f"{work.network_mbit:,} Mbit/s")
+    if work.engine:
+        parts.append(f"a node of {work.engine}")
     return ", ".join(parts) or "nothing"
 
 

@@ -30,9 +30,7 @@ def parts(
     nodes, kinds = board.case.nodes, board.case.kinds
     groups: dict[tuple[t.Any, ...], list[int]] = {}
     for place, node in enumerate(nodes):
-        groups.setdefault(
-            (node.cpu_milli, node.memory_mib, node.network_mbit, node.gpus, node.gpu_model, node.gpu_memory_mib), []
-        ).append(place)
+        groups.setdefault(node.like(), []).append(place)
     members = [np.array(some, np.int64) for some in groups.values()]
     matrix = Matrix()
     rooms: list[list[int]] = []

@@ -42,6 +42,7 @@ class Node:
     rack: str = ""
     leaf: str = ""
     feed: str = ""
+    engine: str = ""
     nvlink_domain: str = ""
     idle_watts: float = 0.0
     gpu_watts: float = 0.0
@@ -49,6 +50,11 @@ class Node:
     price_per_hour: float = 0.0
     age_days: float = 0.0
     in_service: bool = True
+
+    def like(self) -> tuple[t.Any, ...]:
+        """What decides which copies it may hold while it is empty: the same for nodes that are alike in that."""
+        size = (self.cpu_milli, self.memory_mib, self.network_mbit, self.gpus)
+        return (*size, self.gpu_model, self.gpu_memory_mib, self.mig_slices, self.engine)
 
     def domain(self, locality: str) -> str:
         """Name of the domain of that kind; a node without NVLink domain is one of its own."""
@@ -76,6 +82,7 @@ class Workload:
     gpu_models: tuple[str, ...] = ()
     gpu_memory_mib: int = 0
     mig_profile: str = ""
+    engine: str = ""
     gang: bool = False
     locality: str = "any"
     most_per_node: int = 0
@@ -98,7 +105,11 @@ class Workload:
         """Whether a copy may be on that node when it is empty."""
         if self.cpu_milli > node.cpu_milli or self.memory_mib > node.memory_mib or self.gpus > node.gpus:
             return False
-        return self.network_mbit <= node.network_mbit and self.admits_gpu(node)
+        return self.network_mbit <= node.network_mbit and self.is_of(node) and self.admits_gpu(node)
+
+    def is_of(self, node: Node) -> bool:
+        """Whether the scheduler of that node may be its own."""
+        return not self.engine or not node.engine or self.engine == node.engine
 
     def admits_gpu(self, node: Node) -> bool:
         """Whether the GPUs of that node will do."""
@@ -178,8 +189,7 @@ class Problem:
         kinds: dict[tuple[t.Any, ...], list[Node]] = {}
         for node in self.nodes:
             if node.in_service and self.policy.reserve_per_rack:
-                kind = (node.rack, node.cpu_milli, node.memory_mib, node.network_mbit, node.gpus, node.gpu_model)
-                kinds.setdefault(kind + (node.gpu_memory_mib, node.mig_slices), []).append(node)
+                kinds.setdefault((node.rack, *node.like()), []).append(node)
         running = {name for work in self.workloads if not work.may_move for name in work.running_on}
         for same in kinds.values():
             ordered = sorted(same, key=lambda node: (node.name in running, -node.age_days, node.name))

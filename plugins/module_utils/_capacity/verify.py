@@ -59,6 +59,8 @@ def _node(node: Node, held: t.Sequence[tuple[Workload, t.Sequence[int]]]) -> t.I
     used_gpu: dict[int, int] = collections.defaultdict(int)
     instances: dict[int, list[str]] = collections.defaultdict(list)
     for work, gpus in held:
+        if work.engine and node.engine and work.engine != node.engine:
+            yield f"{node.name}: belongs to {node.engine}, and {work.name} to {work.engine}"
         if len(gpus) != work.gpus or len(set(gpus)) != len(gpus):
             yield f"{node.name}: {work.name} needs {work.gpus} GPUs, got {list(gpus)}"
         if work.gpus and work.gpu_models and node.gpu_model not in work.gpu_models:

@@ -118,10 +118,12 @@ def _joined(sources: Sources, remarks: Remarks) -> tuple[dict[str, Row], dict[st
     workloads: dict[str, Row] = {}
     handles: dict[str, Row] = {}
     for engine, state in sources.states.items():
+        # No scheduler runs the work of another one.
+        mark = {"engine": engine} if len(sources.states) > 1 else {}
         own = {row["name"] for row in state.nodes if sources.chosen.get(row["name"], DEFAULT) == engine}
         for row in state.nodes:
             if row["name"] in own:
-                nodes[row["name"]] = dict(row)
+                nodes[row["name"]] = {**row, **mark}
             else:
                 remarks.add(f"are in {engine}, but belong to another engine by the settings file", "node", row["name"])
         prefix = "" if engine == DEFAULT else f"{engine}:"
@@ -131,7 +133,13 @@ def _joined(sources: Sources, remarks: Remarks) -> tuple[dict[str, Row], dict[st
             if copies < 1:
                 continue
             name = prefix + row["name"]
-            workloads[name] = {**row, "name": name, "copies": copies, "gang": row.get("gang", False) and copies > 1}
+            workloads[name] = {
+                **row,
+                **mark,
+                "name": name,
+                "copies": copies,
+                "gang": row.get("gang", False) and copies > 1,
+            }
             if elsewhere:
                 workloads[name]["unplanned_copies"] = row.get("unplanned_copies", 0) + len(elsewhere)
             if "running_on" in row:

@@ -34,7 +34,13 @@ def kinds_of(timed: Timed) -> tuple[Case, list[int]]:
     for job in timed.jobs:
         work = job.work
         key: tuple[t.Any, ...] = (work.cpu_milli, work.memory_mib, work.network_mbit, work.gpus, work.gpu_share_milli)
-        key += (work.gpu_models, work.gpu_memory_mib, work.mig_profile, work.project if work.project in ruled else "")
+        key += (
+            work.gpu_models,
+            work.gpu_memory_mib,
+            work.mig_profile,
+            work.engine,
+            work.project if work.project in ruled else "",
+        )
         key += (work.copies, work.locality) if work.gang else (0, "")
         key += (work.name if work.most_per_node or work.most_per_rack else "",)
         if key not in found:

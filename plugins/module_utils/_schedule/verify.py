@@ -75,6 +75,8 @@ def _node(node: Node, runs: t.Sequence[Run], jobs: t.Mapping[str, Job]) -> t.Ite
     gpu: dict[int, int] = collections.defaultdict(int)
     for run in runs:
         work = jobs[run.workload].work
+        if work.engine and node.engine and work.engine != node.engine:
+            yield f"{node.name}: belongs to {node.engine}, and {work.name} to {work.engine}"
         if len(run.gpus) != work.gpus or len(set(run.gpus)) != len(run.gpus):
             yield f"{node.name}: {work.name} needs {work.gpus} GPUs, got {list(run.gpus)}"
         if work.gpus and work.gpu_models and node.gpu_model not in work.gpu_models:

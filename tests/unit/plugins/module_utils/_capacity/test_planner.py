@@ -85,6 +85,24 @@ def test_a_gang_stands_in_one_nvlink_domain_or_not_at_all() -> None:
     assert reason(alone, "three").endswith("3 have room, at most 2 of them together (domain x)")
 
 
+def test_every_scheduler_keeps_to_its_own_nodes() -> None:
+    nodes = [{**node, "engine": engine} for node, engine in zip(gpu_nodes(3), ("slurm", "pods", ""), strict=True)]
+    works = [
+        {"name": "job", "copies": 3, "gpus": 8, "engine": "slurm"},
+        {"name": "pod", "copies": 2, "gpus": 8, "engine": "pods"},
+    ]
+    asked = problem(nodes, works)
+    for strategy in STRATEGIES:
+        answer = plan(asked, strategy)
+        assert len(answer.placements) == 3, strategy
+        assert "n1" not in where(answer).get("job", ()) and "n0" not in where(answer).get("pod", ()), strategy
+    assert broken_rules(asked, [("pod", "n0", range(8))]) == ["n0: belongs to slurm, and pod to pods"]
+    stranger = plan(problem(nodes[:1], works[1:]))
+    assert reason(stranger, "pod") == "needs 8 x GPU, a node of pods on one node; no node has all of that"
+    stays = [{"name": "pod", "gpus": 1, "engine": "pods", "running_on": ["n0"], "may_move": False}]
+    assert where(plan(problem(nodes, stays))) == {"pod": ["n1"]}, "what cannot run there is no reason to stay"
+
+
 def test_spread_over_nodes_and_racks() -> None:
     nodes = [{**node, "rack": "ab"[place // 2]} for place, node in enumerate(gpu_nodes(4))]
     service = {"name": "web", "copies": 4, "gpus": 1}

@@ -211,7 +211,9 @@ def test_several_engines() -> None:
     pods = state(node("k1"), node("s1"), work("x/pod/a", running_on=["s1"]), work("x/pod/b", after=["x/pod/a"]), halves)
     states = {"engine": state(node("s1"), node("k1"), work("job/1"), notes=("It rains.",)), "pods": pods}
     built = build(Sources(states=states, chosen={"k1": "pods"}, at=NOW, now=NOW))
-    assert set(nodes_of(built)) == {"s1", "k1"}
+    assert {name: row["engine"] for name, row in nodes_of(built).items()} == {"s1": "engine", "k1": "pods"}
+    assert {row["engine"] for name, row in works_of(built).items() if name.startswith("pods:")} == {"pods"}
+    assert not any("engine" in row for row in nodes_of(made(node("s1"))).values()), "where there is one, nobody asks"
     other = works_of(built)["pods:x/deployment/c"]
     assert (other["copies"], other["running_on"], other["unplanned_copies"]) == (2, ["k1"], 2)
     assert set(built.handles) == {"job/1", "pods:x/pod/b", "pods:x/deployment/c"}, "what runs on s1 is not planned here"
