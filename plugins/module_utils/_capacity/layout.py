@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 import typing as t
 
 from .packing import FULL
@@ -75,16 +76,26 @@ def _completed(counts: t.Mapping[int, int], free: t.Sequence[int]) -> dict[int, 
     dead: set[tuple[int, tuple[int, ...]]] = set()
     steps = 0
 
-    def fill(place: int, rest: tuple[int, ...]) -> bool:
+    def full(rest: tuple[int, ...], room: int, least: float) -> t.Iterator[tuple[int, ...]]:
+        """Copies of the last sizes that leave less room than the smallest size left out; many large ones first."""
         nonlocal steps
+        steps += 1
+        own = sizes[len(sizes) - len(rest) :]
+        if steps > MAX_STEPS or room - sum(share * copies for share, copies in zip(own, rest)) >= least:
+            return
+        if not rest:
+            yield ()
+            return
+        for copies in range(min(rest[0], room // own[0]), -1, -1):
+            for others in full(rest[1:], room - copies * own[0], own[0] if copies < rest[0] else least):
+                yield (copies, *others)
+
+    def fill(place: int, rest: tuple[int, ...]) -> bool:
         if not any(rest):
             return True
         if sum(share * copies for share, copies in zip(sizes, rest)) > left[place] or (place, rest) in dead:
             return False
-        for way in _full(sizes, rest, free[order[place]]):
-            steps += 1
-            if steps > MAX_STEPS:
-                return False
+        for way in full(rest, free[order[place]], math.inf):
             chosen[order[place]] = tuple(zip(sizes, way))
             if fill(place + 1, tuple(has - taken for has, taken in zip(rest, way))):
                 return True
@@ -93,16 +104,3 @@ def _completed(counts: t.Mapping[int, int], free: t.Sequence[int]) -> dict[int, 
         return False
 
     return chosen if fill(0, tuple(counts[share] for share in sizes)) else None
-
-
-def _full(sizes: t.Sequence[int], rest: t.Sequence[int], room: int) -> t.Iterator[tuple[int, ...]]:
-    """Copies of each size for one GPU, such that nothing of the rest fits beside them; many large ones first."""
-    if not sizes:
-        yield ()
-        return
-    for copies in range(min(rest[0], room // sizes[0]), -1, -1):
-        left = room - copies * sizes[0]
-        for others in _full(sizes[1:], rest[1:], left):
-            beside = left - sum(share * taken for share, taken in zip(sizes[1:], others))
-            if copies == rest[0] or beside < sizes[0]:
-                yield (copies, *others)

@@ -48,6 +48,17 @@ def test_gpus_that_are_filled_to_the_brim() -> None:
         assert layout([*copies, (1, 1)], [1000] * 16) is None
 
 
+def test_many_sizes_that_hardly_fit_come_to_an_end() -> None:
+    # Thirty sizes, of which there are more subsets than anybody counts; one more thousandth and there is no way.
+    shares = [101 + 7 * number for number in range(30)] * 2
+    room = -(-sum(shares) // 13)
+    copies = [(1, share) for share in shares]
+    for free in ([room] * 13, [1000] * 12, [room - 1] * 13):
+        places = layout(copies, free)
+        assert places is None or min(left(copies, free, places)) >= 0
+    assert layout(copies, [room - 1] * 13) is None
+
+
 @settings(max_examples=300, deadline=None, derandomize=True, database=None)
 @given(
     shares=st.lists(st.sampled_from([130, 220, 260, 330, 480, 500, 520]), max_size=7),
