@@ -16,11 +16,7 @@ from fractions import Fraction
 from typing import Any, Dict
 
 from ansible_collections.aidc.ops.plugins.module_utils._capacity import mig
-from ansible_collections.aidc.ops.plugins.module_utils._capacity_sources.gpu_words import (
-    UNKNOWN,
-    mig_slices,
-    word,
-)
+from ansible_collections.aidc.ops.plugins.module_utils._capacity_sources.gpu_words import UNKNOWN, mig_slices, word
 from ansible_collections.aidc.ops.plugins.module_utils._capacity_sources.kube_pods import GPU_NAMES, MIG_PREFIX, Asked
 from ansible_collections.aidc.ops.plugins.module_utils._capacity_sources.quantities import quantity
 from ansible_collections.aidc.ops.plugins.module_utils._capacity_sources.remarks import Remarks
