@@ -98,7 +98,7 @@ def build(sources: Sources) -> Built:
         "schema_version": SCHEMA_VERSION,
         "nodes": list(nodes.values()),
         "workloads": list(workloads.values()),
-        **{key: site[key] for key in ("feeds", "offers") if key in site},
+        **{key: site[key] for key in ("feeds", "offers", "power_curves") if key in site},
     }
     if site.get("projects"):
         problem["projects"] = _all_projects(site["projects"], workloads, remarks)

@@ -1,4 +1,4 @@
-# What hardware records say of nodes that a scheduler does not know: place, memory of the GPUs, network.
+# What hardware records say of nodes that a scheduler does not know: place, memory and power limits of the GPUs, network.
 # Copyright (c) 2026 aidc.ops contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -86,8 +86,18 @@ def _add(name: str, row: dict[str, Any], record: Record, remarks: Remarks) -> No
     # Parts of GPUs have a memory of their own, which only the scheduler knows.
     if memory and "gpu_memory_mib" not in row and "-" not in row["gpu_model"]:
         row["gpu_memory_mib"] = min(memory)
+    if "-" not in row["gpu_model"]:
+        row.update(_limits(gpus))
     if len(gpus) > 1 and not any(gpu.get("nvlinks_active") for gpu in gpus):
         remarks.add("have several GPUs without NVLink, which a problem cannot say", "node", name)
+
+
+def _limits(gpus: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """The range of power limits that each of these GPUs takes."""
+    lowest = [float(gpu["power_limit_min_watts"]) for gpu in gpus if gpu.get("power_limit_min_watts")]
+    highest = [float(gpu["power_limit_max_watts"]) for gpu in gpus if gpu.get("power_limit_max_watts")]
+    found = {"gpu_limit_min_watts": max(lowest, default=0.0), "gpu_limit_max_watts": min(highest, default=0.0)}
+    return {key: watts for key, watts in found.items() if watts}
 
 
 def _network_mbit(record: Record) -> int:

@@ -30,6 +30,9 @@ KINDS = {"deployment": "Deployment", "statefulset": "StatefulSet", "job": "Job"}
 
 _HANDLES = {"deployment": "deployment", "statefulset": "statefulset", "job": "k8sjob"}
 _HASH = "pod-template-hash"
+_CLASS = "aidc.ops/workload-class"
+_LATENCY = "aidc.ops/latency-class"
+_LATENCIES = ("interactive", "batch")
 # The last is what a plan sets: where a plan put a workload does not bind the next one.
 _PASSING = ("node.kubernetes.io/", kube.TAINT, PROJECT)
 MOST_COPIES = 200_000
@@ -198,8 +201,19 @@ class _Reading:
             "running_on": sorted(staying),
             **({"unplanned_copies": len(kept)} if kept else {}),
         }
+        self._classes(name, one, row)
         self._parts_of_gpus(name, row, amounts)
         return row if self._place(name, one, row) else None
+
+    def _classes(self, name: str, one: _Workload, row: dict[str, Any]) -> None:
+        """What its owners say it is like, by labels of its pods; those of a template count more than what runs still."""
+        if one.labels.get(_CLASS):
+            row["workload_class"] = one.labels[_CLASS]
+        latency = one.labels.get(_LATENCY, "")
+        if latency in _LATENCIES:
+            row["latency_class"] = latency
+        elif latency:
+            self._remarks.add(f"have a label {_LATENCY} that is none of {', '.join(_LATENCIES)}", "workload", name)
 
     def _parts_of_gpus(self, name: str, row: dict[str, Any], amounts: Asked) -> None:
         """A MIG instance, and time slices as a share of one GPU."""

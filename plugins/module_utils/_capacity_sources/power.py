@@ -4,7 +4,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The power of a node that does nothing is the least that its BMC has measured over some time: too much where the node
 was never idle, so a plan rather switches off too little. What a busy GPU adds is the 95th percentile of its power less
-the 5th, on average over the GPUs of a model: a GPU that was never busy, or always, makes it too small.
+the 5th, on average over the GPUs of a model: a GPU that was never busy, or always, makes it too small. The 5th alone is
+what an idle GPU draws.
 
 The series are those of the recording rules of the role aidc.ops.prometheus.
 """
@@ -25,6 +26,7 @@ _GPU = (
     "avg by (modelName) (quantile_over_time(0.95, gpu:aidc_gpu_power_watts:avg[{span}s])"
     " - quantile_over_time(0.05, gpu:aidc_gpu_power_watts:avg[{span}s]))"
 )
+_GPU_IDLE = "avg by (modelName) (quantile_over_time(0.05, gpu:aidc_gpu_power_watts:avg[{span}s]))"
 
 
 class Asks(Protocol):
@@ -34,10 +36,11 @@ class Asks(Protocol):
 
 
 class Measured(NamedTuple):
-    """Watts of idle nodes by name, and of what a busy GPU adds by model."""
+    """Watts of idle nodes by name; of what a busy GPU adds, and of an idle one, by model."""
 
     idle: dict[str, float]
     gpu: dict[str, float]
+    gpu_idle: dict[str, float]
 
 
 def measure(client: Asks, seconds: float) -> Measured:
@@ -47,10 +50,14 @@ def measure(client: Asks, seconds: float) -> Measured:
         _host(sample.labels.get("instance", "")): sample.value
         for sample in _good(client.samples(_IDLE.format(span=span)))
     }
-    gpu: dict[str, list[float]] = {}
-    for sample in _good(client.samples(_GPU.format(span=span))):
-        gpu.setdefault(word(sample.labels.get("modelName", "")), []).append(sample.value)
-    return Measured(idle, {model: statistics.fmean(values) for model, values in gpu.items()})
+    return Measured(idle, _by_model(client, _GPU.format(span=span)), _by_model(client, _GPU_IDLE.format(span=span)))
+
+
+def _by_model(client: Asks, expr: str) -> dict[str, float]:
+    found: dict[str, list[float]] = {}
+    for sample in _good(client.samples(expr)):
+        found.setdefault(word(sample.labels.get("modelName", "")), []).append(sample.value)
+    return {model: statistics.fmean(values) for model, values in found.items()}
 
 
 def add_power(rows: Mapping[str, dict[str, Any]], measured: Measured, remarks: Remarks) -> None:
@@ -76,6 +83,8 @@ def add_power(rows: Mapping[str, dict[str, Any]], measured: Measured, remarks: R
                 )
             else:
                 row["gpu_watts"] = watts
+            if row["gpu_model"] in measured.gpu_idle:
+                row["gpu_idle_watts"] = measured.gpu_idle[row["gpu_model"]]
 
 
 def _kind(row: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -1,4 +1,4 @@
-# What a person says about a site: projects, feeds, offers, policy, and more about some nodes and workloads.
+# What a person says about a site: projects, feeds, offers, curves, policy, and more about some nodes and workloads.
 # Copyright (c) 2026 aidc.ops contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -13,7 +13,7 @@ from ansible_collections.aidc.ops.plugins.module_utils._capacity_sources.errors 
 from ansible_collections.aidc.ops.plugins.module_utils._capacity_sources.gpu_words import word
 from ansible_collections.aidc.ops.plugins.module_utils._capacity_sources.remarks import Remarks
 
-_LISTS = ("projects", "feeds", "offers", "maintenance")
+_LISTS = ("projects", "feeds", "offers", "power_curves", "maintenance")
 _DICTS = ("nodes", "workloads", "policy")
 # What only the scheduler can know.
 _FIXED = {"nodes": frozenset({"name"}), "workloads": frozenset({"name", "copies", "running_on"})}

@@ -182,6 +182,8 @@ class _Reading:
         }
         if job.account:
             row["project"] = job.account
+        if job.wckey:
+            row["workload_class"] = job.wckey
         wanted = {_model(kind) for kind, _count in part.gpus} - {UNKNOWN}
         if job.runs:
             here = {self._rows[name].get("gpu_model", "") for name in names}

@@ -52,7 +52,8 @@ class Job:
     ``eligible_at`` are seconds since 1970, 0 for none. ``limit_minutes`` None is no limit. ``tasks``: how many jobs of
     this kind the array ``array`` still has to start, and ``at_once`` how many may run at the same time (0: all).
     ``shares``: it wants parts of GPUs. ``named_nodes``: it names nodes that it wants or does not want. ``part_of``: the
-    job of several parts that it belongs to, 0 for none.
+    job of several parts that it belongs to, 0 for none. ``wckey``: its workload characterization key, also where it is the
+    usual one of its user.
     """
 
     id: int
@@ -81,6 +82,7 @@ class Job:
     whole_nodes: bool
     named_nodes: bool
     part_of: int
+    wckey: str
 
 
 def parse_jobs(text: str) -> list[Job]:
@@ -185,6 +187,8 @@ def _job(fields: _Fields, runs: bool) -> Job:
         whole_nodes=fields.words("shared")[:1] == ["none"] or "true" in fields.words("exclusive"),
         named_nodes=bool(fields.raw("required_nodes") or fields.raw("excluded_nodes")),
         part_of=fields.number("het_job_id") or 0,
+        # Slurm marks a key that the user did not give with a star.
+        wckey=fields.text("wckey").lstrip("*"),
     )
 
 

@@ -108,6 +108,34 @@ def test_two_records_with_the_same_first_part_are_not_guessed() -> None:
     assert "rack" not in nodes_of(built)["a"] and "have no hardware record: a" in notes_of(built)
 
 
+def test_power_limits_that_all_gpus_of_a_node_take() -> None:
+    rows = [node("a"), node("b"), node("c", model="h100-1g.10gb"), node("d")]
+    records = [record(name, 3) for name in "abcd"]
+    for each in (records[0], records[2]):
+        for gpu, lowest, highest in zip(each["gpus"], (100.0, 200.0, None), (650.0, 700.0, None)):
+            gpu.update(power_limit_min_watts=lowest, power_limit_max_watts=highest)
+    # One that is lost takes no limit, and what AMD's library gives as 0 is not known.
+    records[0]["gpus"].append({**records[0]["gpus"][0], "lost": True, "power_limit_max_watts": 50.0})
+    records[3]["gpus"][0].update(power_limit_min_watts=0.0, power_limit_max_watts=750.0)
+    nodes = nodes_of(made(*rows, records=records, site={"nodes": {"d": {"gpu_limit_max_watts": 600}}}))
+    keys = ("gpu_limit_min_watts", "gpu_limit_max_watts")
+    found = {name: [row.get(key) for key in keys] for name, row in nodes.items()}
+    assert found == {"a": [200.0, 650.0], "b": [None, None], "c": [None, None], "d": [None, 600]}
+
+
+def test_curves_and_classes_of_the_site() -> None:
+    point = {"limit_watts": 500, "seconds": 1.0, "mean_watts": 488.0}
+    points = [point, {**point, "limit_watts": 700}]
+    curve = {"model": "NVIDIA H100 80GB HBM3", "workload": "language_training", "origin": "our own", "points": points}
+    classes = {"vision/*": {"workload_class": "vision_training"}, "*/chat": {"latency_class": "interactive"}}
+    site = {"power_curves": [curve], "workloads": classes, "policy": {"power_limits": {"slowdown_percent": 5}}}
+    built = made(node("a"), work("vision/deployment/chat"), work("job/1", workload_class="x"), site=site)
+    assert built.problem["power_curves"] == [curve] and built.problem["policy"] == site["policy"]
+    row = works_of(built)["vision/deployment/chat"]
+    assert (row["workload_class"], row["latency_class"]) == ("vision_training", "interactive")
+    assert works_of(built)["job/1"]["workload_class"] == "x"
+
+
 def test_later_sources_count_more() -> None:
     site = {
         "nodes": {"gpu*": {"feed": "f9", "price_per_hour": 2.5}, "gpu1": {"price_per_hour": 3}, "gone": {"feed": "x"}}
@@ -223,11 +251,12 @@ def test_several_engines() -> None:
 
 def test_measured_power() -> None:
     rows = [node("a"), node("b"), node("c", 0), node("d", model="l40s")]
-    measured = Measured({"a": 900.0, "d": 400.0}, {"h100": 520.0})
+    measured = Measured({"a": 900.0, "d": 400.0}, {"h100": 520.0}, {"h100": 70.0})
     built = made(*rows, measured=measured, site={"nodes": {"d": {"idle_watts": 1.0}}})
     nodes = nodes_of(built)
     assert [nodes[name].get("idle_watts") for name in "abcd"] == [900.0, 900.0, None, 1.0]
     assert [nodes[name].get("gpu_watts") for name in "abcd"] == [520.0, 520.0, None, None]
+    assert [nodes[name].get("gpu_idle_watts") for name in "abcd"] == [70.0, 70.0, None, None]
     assert "no power reading of their own; that of like nodes was taken: b" in notes_of(built)
     assert "whose power nobody measures; they count as drawing nothing: d" in notes_of(built)
 
@@ -239,14 +268,16 @@ def test_what_prometheus_is_asked() -> None:
         def samples(self, expr: str, time: float | None = None) -> list[Sample]:
             self.asked.append(expr)
             if "modelName" in expr:
+                busy = 1.0 if "0.95" in expr else 0.1
                 pairs = [("NVIDIA H100 80GB HBM3", 500.0), ("NVIDIA H100 PCIe", 300.0), ("NVIDIA L4", math.nan)]
+                pairs = [(model, value * busy) for model, value in pairs]
                 return [Sample({"modelName": model}, value, 0.0) for model, value in pairs]
             return [
                 Sample({"instance": name}, value, 0.0) for name, value in (("a:9100", 900.0), ("b", -1.0), ("c", 7.0))
             ]
 
     found = measure(Server(), 3600)
-    assert found == Measured({"a": 900.0, "c": 7.0}, {"h100": 400.0})
+    assert found == Measured({"a": 900.0, "c": 7.0}, {"h100": 400.0}, {"h100": 40.0})
     assert all("[3600s]" in expr for expr in Server.asked)
 
 
@@ -298,6 +329,7 @@ def test_a_history_of_cases() -> None:
         ({"node": {}}, "site.node: no such key; known are feeds, maintenance"),
         ({"nodes": []}, "site.nodes has to be a dictionary"),
         ({"projects": {}}, "site.projects has to be a list"),
+        ({"power_curves": {}}, "site.power_curves has to be a list"),
         ({"nodes": {"a": 7}}, r"site.nodes\[a\]: has to be a name or pattern"),
         ({"workloads": {"job/1": {"copies": 2}}}, r"site.workloads\[job/1\].copies: that is what the scheduler says"),
         ({"maintenance": [{"node": "a", "start": 1}]}, r"maintenance\[0\]: needs node, start and end; end is missing"),
@@ -319,6 +351,8 @@ def test_a_site_that_is_wrong(site: dict[str, Any], message: str) -> None:
         ({"policy": {"objectives": ["luck"]}}, "none of"),
         ({"offers": ["x"]}, "offers"),
         ({"projects": ["x"]}, "projects"),
+        ({"power_curves": ["x"]}, "power_curves"),
+        ({"workloads": {"job/1": {"latency_class": "soon"}}}, r"workloads\[job/1\].latency_class: 'soon' is none of"),
     ],
 )
 def test_values_that_the_problem_refuses(site: dict[str, Any], message: str) -> None:

@@ -103,6 +103,28 @@ def test_a_deployment_with_its_pods() -> None:
     assert (handle["state"], handle["replicas"]) == ("running", 3)
 
 
+def test_classes_are_told_by_labels() -> None:
+    telling = deployment("tagger", 2)
+    telling["spec"]["template"]["metadata"]["labels"].update(
+        {"aidc.ops/workload-class": "language_training", "aidc.ops/latency-class": "batch"}
+    )
+    labels = {"aidc.ops/workload-class": "old", "aidc.ops/latency-class": "interactive"}
+    odd = {"aidc.ops/latency-class": "Interactive", "aidc.ops/workload-class": ""}
+    pods = [pod("tagger-6d4f-1", "a", WEB, gpus=1, labels=labels), pod("chat", "a", labels=labels)]
+    state = state_of([node("a")], [*pods, pod("odd", "a", labels=odd)], deployment=[telling, deployment("quiet")])
+    found = {
+        name: (row.get("workload_class"), row.get("latency_class")) for name, row in rows_of(state).items()
+    }
+    assert found == {
+        "vision/deployment/tagger": ("language_training", "batch"),
+        "vision/deployment/quiet": (None, None),
+        "vision/pod/chat": ("old", "interactive"),
+        "vision/pod/odd": (None, None),
+    }
+    told = "1 workload: have a label aidc.ops/latency-class that is none of interactive, batch: vision/pod/odd."
+    assert state.notes == [told]
+
+
 def test_replicas_that_nobody_has_asked_for() -> None:
     state = state_of([node("a")], deployment=[deployment("none", 0), deployment("one", None)])
     assert {name: row["copies"] for name, row in rows_of(state).items()} == {"vision/deployment/one": 1}

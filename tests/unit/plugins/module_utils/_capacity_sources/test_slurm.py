@@ -288,6 +288,20 @@ def test_durations(slurm: Shapes) -> None:
         state_of(slurm, [slurm.node("a")], accounting="Slurm accounting storage is disabled")
 
 
+def test_the_wckey_is_the_class(slurm: Shapes) -> None:
+    jobs = [
+        slurm.job(1, wckey="language_training", tres_per_node="gpu:1"),
+        slurm.job(2, "RUNNING", nodes="a", wckey="*vision_training", gres_detail=["gpu:h100:1(IDX:0)"]),
+        slurm.job(3, wckey="*"),
+        slurm.job(4, wckey=None),
+    ]
+    rows = rows_of(state_of(slurm, [slurm.node("a")], *jobs))
+    found = [rows[f"job/{number}"].get("workload_class") for number in range(1, 5)]
+    assert found == ["language_training", "vision_training", None, None]
+    with pytest.raises(EngineError, match="wckey of job 5 is"):
+        state_of(slurm, [slurm.node("a")], slurm.job(5, wckey=7))
+
+
 def test_whole_nodes(slurm: Shapes) -> None:
     shared = "none" if slurm.old else ["none"]
     state = state_of(slurm, [slurm.node("a")], slurm.job(1, shared=shared, tres_per_node="gpu:1"))
