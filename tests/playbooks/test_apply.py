@@ -99,6 +99,16 @@ def test_what_the_playbook_plan_wrote_is_taken(site: Site) -> None:
     assert site.slurm().changes == []
 
 
+def test_limits_that_a_plan_counts_on_are_told_where_nobody_sets_them(site: Site) -> None:
+    plan = json.loads((site.folder / "plan.json").read_text())
+    rows = [{"node": "gpu1", "limit_watts": 500}, {"node": "gpu2", "limit_watts": None}]
+    for limits, told_or_not in ((rows, True), (rows[1:], False)):
+        (site.folder / "plan.json").write_text(json.dumps({**plan, "power_limits": limits}))
+        status, told = site.apply("--check", "--tags=scheduler")
+        assert status == 0, told
+        assert ("The plan limits the power of 1 of its nodes; without apply_power" in told) == told_or_not, told
+
+
 def test_a_lost_node_is_told(site: Site) -> None:
     def lose(slurm: FakeSlurm) -> None:
         slurm.nodes["gpu2"].state = "DOWN*"
