@@ -213,6 +213,31 @@ plan:
         node: {description: The node., type: str}
         gpu: {description: The number of the GPU there., type: int}
         profiles: {description: The profiles of its instances; none where it is used whole., type: list, elements: str}
+    power_choices:
+      description:
+        - The power limit of each GPU model under each class of work that may use it. None unless the problem asks for
+          limits, by C(policy.power_limits).
+      type: list
+      elements: dict
+      contains:
+        gpu_model: {description: The model., type: str}
+        workload_class: {description: The class., type: str}
+        limit_watts: {description: The limit in watts; null where there is none., type: float}
+        performance: {description: How fast such work is under it; 1 is full speed., type: float}
+        energy: {description: What such work takes under it; 1 is what it takes at full speed., type: float}
+        origin: {description: Where that was measured., type: str}
+        reason: {description: Why that limit, or none., type: str}
+    power_limits:
+      description:
+        - The power limit that the GPUs of each node in use may have, which is the highest that any of its work wants.
+          None unless the problem asks for limits.
+      type: list
+      elements: dict
+      contains:
+        node: {description: The node., type: str}
+        limit_watts: {description: The limit in watts; null is the limit that its GPUs have of their own., type: float}
+        performance: {description: How fast the slowest of its work is under it; 1 is full speed., type: float}
+        reason: {description: What decides., type: str}
 purchase:
   description: What to buy.
   returned: when O(buy) is true

@@ -10,8 +10,10 @@ import typing as t
 
 from .case import Case, Placement
 from .numeric import np
+from .power import OWN, copy_watts, gpu_watts, wanted
 
 if t.TYPE_CHECKING:
+    from .model import Workload
     from .numeric import Flags, Whole
 
 FULL = 1000
@@ -40,10 +42,15 @@ class Board:
         self.limits = {feed.name: feed.limit_watts for feed in case.problem.feeds}
         self.feed_used = dict.fromkeys(self.limits, 0.0)
         self.watts_used = 0.0
+        works = {work.name: work for work in case.problem.workloads}
+        # Power limits that work may want, copies on each node by what they want, and the GPU that all of them use.
+        every = [kind.work for kind in case.kinds] + [works[one.workload] for one in case.pinned]
+        self.levels = sorted({0.0, OWN, *(watts for work in every for _model, watts in work.gpu_limits)})
+        self.wants = np.zeros((len(nodes), len(self.levels)), np.int64)
+        self.gpu_used = np.zeros(len(nodes), np.int64)
         self.racks = np.array(_numbers(node.rack for node in nodes), np.int64)
         self.spread: dict[str, Whole] = {}
         self.placements: list[Placement] = []
-        works = {work.name: work for work in case.problem.workloads}
         for one in case.pinned:
             self._use(works[one.workload], self.number[one.node], one.gpus)
             self.placements.append(one)
@@ -84,12 +91,26 @@ class Board:
         if self.limits or limit is not None:
             flags = np.ones(len(nodes), bool) if flags is None else flags
             for place, node in enumerate(nodes):
-                more = work.watts(node) + (0.0 if self.holds[place] else node.idle_watts)
+                more = self._more(work, place)
                 if node.feed in self.limits and self.feed_used[node.feed] + more > self.limits[node.feed]:
                     flags[place] = False
                 if limit is not None and self.watts_used + more > limit:
                     flags[place] = False
         return flags
+
+    def limit(self, node: int) -> float:
+        """The power limit of the GPUs of a node by what is on it."""
+        present = np.flatnonzero(self.wants[node])
+        return self.levels[present[-1]] if len(present) else 0.0
+
+    def _more(self, work: Workload, node: int) -> float:
+        """What a copy would add to the power of a node, also by raising the limit under the others."""
+        about, before = self.case.nodes[node], self.limit(node)
+        after = max(before, wanted(work, about))
+        watts = copy_watts(work, about, after) + (0.0 if self.holds[node] else about.idle_watts)
+        if self.gpu_used[node] and after > before:
+            watts += self.gpu_used[node] / FULL * (gpu_watts(about, after) - gpu_watts(about, before))
+        return watts
 
     def slots(self, number: int, node: int, slot: int = -1) -> tuple[int, ...]:
         """GPUs for a copy: that one for a share, else the tightest; the first free ones for whole GPUs."""
@@ -113,12 +134,14 @@ class Board:
         one = self.placements.pop()
         self._use(self.case.kinds[number].work, self.number[one.node], one.gpus, -1)
 
-    def _use(self, work: t.Any, node: int, gpus: tuple[int, ...], sign: int = 1) -> None:
+    def _use(self, work: Workload, node: int, gpus: tuple[int, ...], sign: int = 1) -> None:
         about = self.case.nodes[node]
-        before = 0.0 if self.holds[node] else about.idle_watts
+        watts = self._more(work, node) if sign > 0 else 0.0
         self.holds[node] += sign
-        after = 0.0 if self.holds[node] else about.idle_watts
-        watts = sign * work.watts(about) + before - after
+        self.gpu_used[node] += sign * work.gpu_milli
+        self.wants[node, self.levels.index(wanted(work, about))] += sign
+        if sign < 0:
+            watts = -self._more(work, node)
         self.watts_used += watts
         if about.feed in self.limits:
             self.feed_used[about.feed] += watts

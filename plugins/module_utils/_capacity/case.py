@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from .layout import layout
 from .model import Node, Problem, Project, Workload
+from .power import node_watts
 
 
 class Placement(t.NamedTuple):
@@ -81,7 +82,7 @@ def prepare(problem: Problem) -> Case:
             refused[work.name] = f"waits for {', '.join(work.after)}"
             continue
         needs: tuple[t.Any, ...] = (work.cpu_milli, work.memory_mib, work.network_mbit, work.gpus, work.gpu_share_milli)
-        needs += (work.gpu_models, work.gpu_memory_mib, work.mig_profile, work.engine)
+        needs += (work.gpu_models, work.gpu_memory_mib, work.mig_profile, work.gpu_limits, work.engine)
         if needs not in admitted:
             admitted[needs] = any(work.admits(node) for node in nodes)
         if not admitted[needs]:
@@ -150,11 +151,13 @@ class _Tally:
         self.feeds = {feed.name: feed.limit_watts for feed in problem.feeds}
         self.limit = problem.policy.limit_watts
         self.free: dict[str, list[int]] = {}
+        self.held: dict[str, list[Workload]] = collections.defaultdict(list)
         self.used: dict[tuple[str, ...], float] = collections.defaultdict(float)
 
     def _uses(self, work: Workload, node: Node) -> list[tuple[tuple[str, ...], float, float]]:
         """(what, how much, limit)."""
-        watts = work.watts(node) + (0.0 if self.used["copies", node.name] else node.idle_watts)
+        held = self.held[node.name]
+        watts = node_watts(node, [*held, work]) - node_watts(node, held)
         endless = math.inf
         return [
             (("cpu", node.name), work.cpu_milli, node.cpu_milli),
@@ -165,7 +168,6 @@ class _Tally:
             (("watts",), watts, endless if self.limit is None else self.limit),
             (("node", work.name, node.name), 1, work.most_per_node or endless),
             (("rack", work.name, node.rack), 1, work.most_per_rack or endless),
-            (("copies", node.name), 1, endless),
         ]
 
     def take(self, work: Workload, node: Node) -> tuple[int, ...] | None:
@@ -183,13 +185,13 @@ class _Tally:
             free[gpu] -= work.gpu_share_milli
         for what, much, _unused in uses:
             self.used[what] += much
+        self.held[node.name].append(work)
         return places[0]
 
     def give_back(self, work: Workload, node: Node, gpus: tuple[int, ...]) -> None:
         """Undo ``take``."""
-        self.used["copies", node.name] -= 1
+        self.held[node.name].remove(work)
         for what, much, _unused in self._uses(work, node):
-            if what[0] != "copies":
-                self.used[what] -= much
+            self.used[what] -= much
         for gpu in gpus:
             self.free[node.name][gpu] += work.gpu_share_milli

@@ -15,6 +15,7 @@ from .case import Case, Kind, running
 from .model import Node
 from .numeric import np
 from .packing import FULL, INFINITY, Groups, Packing, Row, Sizes, Variable
+from .power import OWN, copy_watts, gpu_watts, wanted
 from .score import HAIR
 
 if t.TYPE_CHECKING:
@@ -37,12 +38,14 @@ class Supply(t.NamedTuple):
 class Compiled:
     """The packing and what its numbers stand for. ``objectives``: name, worth by variable number, in order.
 
-    ``demands`` gives for each kind the row that counts its units, -1 where its only variable does. ``steps`` gives for
-    an objective what all its values are multiples of.
+    ``limits`` gives for each group the power limit that its GPUs have, as a setting of its nodes; ``demands`` for each
+    kind the row that counts its units, -1 where its only variable does; ``steps`` for an objective what all its values
+    are multiples of.
     """
 
     packing: Packing
     members: list[list[int]]
+    limits: list[float]
     size_of: list[int]
     supplies: dict[int, Supply]
     gangs: dict[int, tuple[int, str]]
@@ -83,20 +86,13 @@ class Compiled:
 def compile_case(case: Case, board: Board) -> Compiled:
     """``board`` holds what is pinned and nothing else."""
     runs = running(case) if "moves" in case.problem.policy.objectives else {}
-    groups, members = _groups(case, board, runs)
-    if len(members) > MOST_BY_LOAD and runs:
-        groups, members = _groups(case, board, {})
-    # A node that holds something that stays is on whatever the plan says, and costs nothing more.
-    first = [
-        replace(case.nodes[some[0]], idle_watts=0.0, price_per_hour=0.0)
-        if board.holds[some[0]]
-        else case.nodes[some[0]]
-        for some in members
-    ]
+    groups, members, first, limits = _groups(case, board, runs)
+    if len(set(groups.stock)) > MOST_BY_LOAD and runs:
+        groups, members, first, limits = _groups(case, board, {})
     sizes, size_of, users = _sizes(case)
-    group_of = {place: group for group, some in enumerate(members) for place in some}
-    busy = {(group_of[place], kind) for place, kind in runs}
-    cell, rows, about = _cells(case, board, first, members, groups, sizes, users, busy)
+    stock_of = {place: int(stock) for stock, some in zip(groups.stock, members) for place in some}
+    busy = {(stock_of[place], kind) for place, kind in runs}
+    cell, rows, about = _cells(case, board, first, limits, members, groups, sizes, users, busy)
     cells = len(rows)
     variables: list[Variable] = []
     supplies: dict[int, Supply] = {}
@@ -106,7 +102,7 @@ def compile_case(case: Case, board: Board) -> Compiled:
         for number, kind in enumerate(case.kinds)
     }
     packing = Packing(groups, sizes, cell, cells, rows, variables)
-    compiled = Compiled(packing, members, size_of, supplies, gangs, demands)
+    compiled = Compiled(packing, members, limits, size_of, supplies, gangs, demands)
     _limits(case, board, compiled, first)
     _objectives(case, compiled, first, [bool(board.holds[some[0]]) for some in members], runs)
     packing = compiled.packing
@@ -125,13 +121,24 @@ def _needed(case: Case) -> set[str]:
     return needed
 
 
-def _groups(case: Case, board: Board, runs: t.Mapping[tuple[int, int], int]) -> tuple[Groups, list[list[int]]]:
-    """Nodes that no rule tells apart, nor what runs on them."""
+def _counts_power(case: Case) -> bool:
+    """Whether it matters what nodes draw."""
+    problem = case.problem
+    return bool(problem.feeds) or problem.policy.limit_watts is not None or "energy" in problem.policy.objectives
+
+
+def _groups(
+    case: Case, board: Board, runs: t.Mapping[tuple[int, int], int]
+) -> tuple[Groups, list[list[int]], list[Node], list[float]]:
+    """Nodes that no rule tells apart, nor what runs on them, in each of their settings.
+
+    Besides their numbers, what they are like, and the power limits that they have then.
+    """
     loads: dict[int, list[tuple[int, int]]] = {}
     for (place, kind), copies in sorted(runs.items()):
         loads.setdefault(place, []).append((kind, copies))
     needed, limited = _needed(case), {feed.name for feed in case.problem.feeds}
-    power = bool(limited) or case.problem.policy.limit_watts is not None or "energy" in case.problem.policy.objectives
+    power = _counts_power(case)
     cost = "cost" in case.problem.policy.objectives
     found: dict[tuple[t.Any, ...], list[int]] = {}
     for place, node in enumerate(case.nodes):
@@ -140,30 +147,64 @@ def _groups(case: Case, board: Board, runs: t.Mapping[tuple[int, int], int]) -> 
         key += node.like()
         key += tuple(node.domain(one) for one in sorted(needed))
         key += (node.feed if node.feed in limited else "",)
-        key += (node.idle_watts, node.gpu_watts, node.core_watts) if power else ()
+        key += (node.idle_watts, node.gpu_watts, node.gpu_idle_watts, node.core_watts) if power else ()
+        key += (board.limit(place), int(board.gpu_used[place])) if power else ()
         key += (node.price_per_hour,) if cost else ()
         # A node that holds something that stays is on already.
         key += (bool(board.holds[place]),)
         key += tuple(name for name, held in board.spread.items() if held[place])
         key += tuple(loads.get(place, ()))
         found.setdefault(key, []).append(place)
-    keys = sorted(found, key=lambda key: found[key][0])
+    keys: list[tuple[t.Any, ...]] = []
+    stock: list[int] = []
+    first: list[Node] = []
+    limits: list[float] = []
+    for number, key in enumerate(sorted(found, key=lambda key: found[key][0])):
+        for node, limit in _settings(case, board, found[key][0]):
+            keys.append(key)
+            stock.append(number)
+            first.append(node)
+            limits.append(limit)
     members = [found[key] for key in keys]
 
     def column(place: int) -> Whole:
         return t.cast("Whole", np.array([key[place] for key in keys], np.int64))
 
     count = np.array([len(some) for some in members], np.int64)
-    return Groups(column(0), column(1), column(2), count, [key[3] for key in keys]), members
+    free = [key[3] for key in keys]
+    return Groups(column(0), column(1), column(2), count, free, np.array(stock, np.int64)), members, first, limits
+
+
+def _settings(case: Case, board: Board, place: int) -> t.Iterator[tuple[Node, float]]:
+    """A node under each power limit that some work wants, with the watts that it has then."""
+    node, present = case.nodes[place], board.limit(place)
+    # A node that holds something that stays is on whatever the plan says, and costs nothing more.
+    if board.holds[place]:
+        node = replace(node, idle_watts=0.0, price_per_hour=0.0)
+    if not _counts_power(case):
+        yield node, OWN
+        return
+    wants = {
+        max(present, wanted(kind.work, node))
+        for admits, kind in zip(board.admits, case.kinds)
+        if kind.work.gpus and admits[place]
+    }
+    # The highest of those under which it draws the same.
+    by_watts = {gpu_watts(node, limit): limit for limit in sorted(wants or {present})}
+    for watts, limit in by_watts.items():
+        raised = (watts - gpu_watts(node, present)) * int(board.gpu_used[place]) / FULL
+        yield replace(node, gpu_watts=watts, idle_watts=node.idle_watts + raised), limit
 
 
 def _sizes(case: Case) -> tuple[Sizes, list[int], list[list[int]]]:
     """Needs of one copy; the size of each kind; the kinds of each size."""
     found: dict[tuple[t.Any, ...], int] = {}
     size_of: list[int] = []
+    power = _counts_power(case)
     for kind in case.kinds:
         work = kind.work
         apart = work.name if work.most_per_node or work.most_per_rack else ""
+        # So that all kinds of a size may be under the same limits.
         share = work.gpu_share_milli if work.gpus else 0
         key = (
             work.cpu_milli,
@@ -173,6 +214,7 @@ def _sizes(case: Case) -> tuple[Sizes, list[int], list[list[int]]]:
             share,
             work.most_per_node or NO_LIMIT,
             apart,
+            work.gpu_limits if power else (),
         )
         size_of.append(found.setdefault(key, len(found)))
     columns = [np.array([key[place] for key in found], np.int64) for place in range(6)]
@@ -186,6 +228,7 @@ def _cells(
     case: Case,
     board: Board,
     first: t.Sequence[Node],
+    limits: t.Sequence[float],
     members: t.Sequence[t.Sequence[int]],
     groups: Groups,
     sizes: Sizes,
@@ -204,16 +247,20 @@ def _cells(
             fitting = sum(1 for free in groups.gpus[group] if free >= sizes.share[size])
             if sizes.network_mbit[size] > groups.network_mbit[group] or sizes.gpus[size] > fitting:
                 continue
+            place = members[group][0]
             sign = tuple(
                 _domain(case.kinds[number], node)
-                if board.admits[number][members[group][0]] and not _held(board, case.kinds[number], members[group][0])
+                if board.admits[number][place]
+                and not _held(board, case.kinds[number], place)
+                and wanted(case.kinds[number].work, node) <= limits[group]
                 else None
                 for number in kinds
             )
             if all(part is None for part in sign):
                 continue
             # Where a copy runs now is another place than where it does not.
-            mark = (sign, group if any((group, number) in busy for number in kinds) else -1)
+            stock = int(groups.stock[group])
+            mark = (sign, stock if any((stock, number) in busy for number in kinds) else -1)
             if mark not in known:
                 known[mark] = len(rows)
                 rows.append(Row(-INFINITY, 0.0))
@@ -308,7 +355,7 @@ def _watts(case: Case, compiled: Compiled, first: t.Sequence[Node], chosen: t.Ca
     for group, about in enumerate(first):
         if chosen(about):
             node[group] = about.idle_watts / 1000
-            size[:, group] = [works[number].watts(about) / 1000 for number in range(len(works))]
+            size[:, group] = [copy_watts(works[number], about, OWN) / 1000 for number in range(len(works))]
     return Row(-INFINITY, INFINITY, size, node)
 
 

@@ -76,7 +76,8 @@ def _pass(packing: Packing, worth: Real, node: Real, ends: float) -> tuple[dict[
         times = max(1, times)
         plan[column(group, content)] = plan.get(column(group, content), 0) + times
         value = sum(copies * float(worth[size, group]) for size, copies in content.items())
-        room[group] -= times
+        same_nodes = packing.groups.stock == packing.groups.stock[group]
+        room[same_nodes] -= times
         for size, copies in content.items():
             same = packing.cell[size] == packing.cell[size, group]
             left.supply[size, same] = np.maximum(left.supply[size, same] - times * copies, 0)
@@ -84,5 +85,6 @@ def _pass(packing: Packing, worth: Real, node: Real, ends: float) -> tuple[dict[
             held[size] += times * copies
         fresh = {}
         if room[group] <= 0:
-            del known[group]
+            for one in np.flatnonzero(same_nodes):
+                known.pop(int(one), None)
     return plan, np.where(held > 0, np.minimum(cost / np.maximum(held, 1), 3.0), 1.0)

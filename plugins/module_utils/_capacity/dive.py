@@ -76,16 +76,16 @@ def _settled(packing: Packing, master: Master, counts: Real, least: Whole, part:
     broken = np.flatnonzero(rest > NEAR)
     if not len(broken):
         return None
-    room = packing.groups.count.copy()
+    stock, room = packing.groups.stock, packing.groups.count.copy()
     for number in np.flatnonzero(whole):
-        room[master.columns[number][0]] -= whole[number]
+        room[stock == stock[master.columns[number][0]]] -= whole[number]
     taken = 0
     for number in broken[np.argsort(-rest[broken], kind="stable")]:
         group = master.columns[number][0]
         if room[group] <= 0:
             continue
         whole[number] += 1
-        room[group] -= 1
+        room[stock == stock[group]] -= 1
         taken += 1
         if taken * part >= len(broken):
             break

@@ -20,7 +20,9 @@ from .generate import generate
 from .greedy import FragmentationGradient, fill
 from .layout import layout
 from .master import Column, Master, column
+from .numeric import np
 from .packing import INFINITY, Packing, Row
+from .power import wanted
 from .relaxed import relaxation
 from .repair import repair
 from .score import HAIR
@@ -243,7 +245,9 @@ def _contents(
     """Of a plan without what stays anyway: how many nodes have each content, and how many copies of each kind run."""
     kind_of = {name: number for number, kind in enumerate(case.kinds) for name, _unused in kind.works}
     pinned = collections.Counter((one.workload, one.node) for one in case.pinned)
+    nodes = {node.name: node for node in case.nodes}
     held: dict[str, dict[int, int]] = collections.defaultdict(dict)
+    wants: dict[str, float] = collections.defaultdict(float)
     placed: dict[int, int] = collections.defaultdict(int)
     for one in placements:
         if pinned[one.workload, one.node]:
@@ -253,10 +257,16 @@ def _contents(
         placed[kind] += 1
         size = compiled.size_of[kind]
         held[one.node][size] = held[one.node].get(size, 0) + 1
-    group_of = {case.nodes[place].name: group for group, some in enumerate(compiled.members) for place in some}
+        wants[one.node] = max(wants[one.node], wanted(case.kinds[kind].work, nodes[one.node]))
+    groups_of: dict[str, list[int]] = collections.defaultdict(list)
+    for group, some in enumerate(compiled.members):
+        for place in some:
+            groups_of[case.nodes[place].name].append(group)
     counts: dict[Column, int] = {}
     for name in sorted(held):
-        one_column = column(group_of[name], held[name])
+        # The lowest power limit that all of it may have.
+        group = next(one for one in groups_of[name] if compiled.limits[one] >= wants[name])
+        one_column = column(group, held[name])
         counts[one_column] = counts.get(one_column, 0) + 1
     return counts, placed
 
@@ -274,9 +284,11 @@ def realise(
             domain_of[supply.kind, supply.cell] = supply.domain
     runs = running(case)
     places: dict[tuple[int, str], list[int]] = collections.defaultdict(list)
-    for group, some in enumerate(compiled.members):
-        wanted = [(content, count) for (of, content), count in sorted(contents.items()) if of == group]
-        for node, content in _assign(compiled, some, wanted, runs):
+    stock = compiled.packing.groups.stock
+    for number in sorted(set(stock)):
+        some = compiled.members[int(np.argmax(stock == number))]
+        chosen = [(one, count) for one, count in sorted(contents.items()) if stock[one[0]] == number]
+        for node, (group, content) in _assign(compiled, some, chosen, runs):
             for size, copies in content:
                 cell = int(compiled.packing.cell[size, group])
                 for _copy in range(copies):
@@ -316,28 +328,28 @@ def realise(
 def _assign(
     compiled: Compiled,
     nodes: t.Sequence[int],
-    wanted: t.Sequence[tuple[tuple[tuple[int, int], ...], int]],
+    chosen: t.Sequence[tuple[Column, int]],
     runs: t.Mapping[tuple[int, int], int],
-) -> t.Iterator[tuple[int, tuple[tuple[int, int], ...]]]:
+) -> t.Iterator[tuple[int, Column]]:
     """Contents onto nodes of their group, so that much of what runs there may stay."""
     here: dict[int, dict[int, int]] = collections.defaultdict(dict)
     for (node, kind), copies in runs.items():
         size = compiled.size_of[kind]
         here[node][size] = here[node].get(size, 0) + copies
-    left = dict(wanted)
+    left = dict(chosen)
     busy = sorted((node for node in nodes if here.get(node)), key=lambda node: (-sum(here[node].values()), node))
     for node in [*busy, *(node for node in nodes if not here.get(node))]:
         if not left:
             return
         has = here.get(node)
         if has is None:
-            content = next(reversed(left), ())
+            best = next(reversed(left))
         else:
-            content = max(left, key=lambda one: (sum(min(has.get(size, 0), copies) for size, copies in one), one))
-        left[content] -= 1
-        if not left[content]:
-            del left[content]
-        yield node, content
+            best = max(left, key=lambda one: (sum(min(has.get(size, 0), copies) for size, copies in one[1]), one))
+        left[best] -= 1
+        if not left[best]:
+            del left[best]
+        yield node, best
 
 
 def _queue(kind: Kind, runs_on: t.Mapping[str, frozenset[str]]) -> list[Waiting]:

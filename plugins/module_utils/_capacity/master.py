@@ -2,7 +2,7 @@
 # Copyright (c) 2026 aidc.ops contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rows: nodes of each group, then the rows of the packing. Columns: its variables, then contents of one node."""
+"""Rows: nodes of each stock, then the rows of the packing. Columns: its variables, then contents of one node."""
 
 from __future__ import annotations
 
@@ -33,8 +33,11 @@ class Master:
         self.columns: list[Column] = []
         self._seen: set[Column] = set()
         none = (0, np.array([], np.int32), np.array([]))
-        self.groups = len(packing.groups.count)
-        for count in packing.groups.count:
+        stock = packing.groups.stock
+        self.groups = int(stock.max()) + 1 if len(stock) else 0
+        counts = np.zeros(self.groups)
+        counts[stock] = packing.groups.count
+        for count in counts:
             self.solver.addRow(-INFINITY, float(count), *none)
         for row in packing.rows:
             self.solver.addRow(row.low, row.high, *none)
@@ -56,7 +59,7 @@ class Master:
             return False
         self._seen.add(new)
         group, content = new
-        uses: dict[int, float] = {group: 1.0}
+        uses: dict[int, float] = {int(self.packing.groups.stock[group]): 1.0}
         for size, copies in content:
             row = self.groups + int(self.packing.cell[size, group])
             uses[row] = uses.get(row, 0.0) - copies
@@ -110,7 +113,7 @@ class Master:
         low = [-INFINITY] * self.groups + [row.low for row in rows]
         high = [0.0] * self.groups + [row.high for row in rows]
         every = signed(every, low, high)
-        return every[: self.groups], every[self.groups :]
+        return every[self.packing.groups.stock], every[self.groups :]
 
     def counts(self) -> Real:
         """How many nodes hold each content."""

@@ -13,8 +13,11 @@ import math
 import typing as t
 from dataclasses import dataclass, field, replace
 
+from .._energy.curves import read_curves, shipped
+from .._errors import EnergyError
 from . import mig
 from ._problem_table import PROBLEM
+from .limits import PowerChoice, PowerLimits, choose, limited
 
 SCHEMA_VERSION = 1
 MAX_NODES = 100_000
@@ -46,6 +49,9 @@ class Node:
     nvlink_domain: str = ""
     idle_watts: float = 0.0
     gpu_watts: float = 0.0
+    gpu_idle_watts: float = 0.0
+    gpu_limit_min_watts: float = 0.0
+    gpu_limit_max_watts: float = 0.0
     core_watts: float = 0.0
     price_per_hour: float = 0.0
     age_days: float = 0.0
@@ -69,7 +75,10 @@ class Node:
 
 @dataclass(frozen=True)
 class Workload:
-    """What asks for capacity."""
+    """What asks for capacity.
+
+    ``gpu_limits``: GPU model -> the lowest power limit in watts that it lets its GPUs have; none for other models.
+    """
 
     name: str
     project: str = ""
@@ -82,6 +91,9 @@ class Workload:
     gpu_models: tuple[str, ...] = ()
     gpu_memory_mib: int = 0
     mig_profile: str = ""
+    workload_class: str = ""
+    latency_class: str = ""
+    gpu_limits: tuple[tuple[str, float], ...] = ()
     engine: str = ""
     gang: bool = False
     locality: str = "any"
@@ -123,10 +135,6 @@ class Workload:
             return False
         return self.gpu_memory_mib * 1000 <= node.gpu_memory_mib * self.gpu_share_milli
 
-    def watts(self, node: Node) -> float:
-        """What a copy adds to the power of that node."""
-        return self.gpu_milli / 1000 * node.gpu_watts + self.cpu_milli / 1000 * node.core_watts
-
 
 @dataclass(frozen=True)
 class Project:
@@ -162,11 +170,12 @@ class Policy:
     objectives: tuple[str, ...] = OBJECTIVES
     reserve_per_rack: int = 0
     limit_watts: float | None = None
+    power_limits: PowerLimits | None = None
 
 
 @dataclass(frozen=True)
 class Problem:
-    """All of it."""
+    """All of it. ``power_choices`` are what the limits of its workloads come from."""
 
     nodes: tuple[Node, ...]
     workloads: tuple[Workload, ...]
@@ -174,6 +183,7 @@ class Problem:
     feeds: tuple[Feed, ...] = ()
     offers: tuple[Offer, ...] = ()
     policy: Policy = field(default_factory=Policy)
+    power_choices: tuple[PowerChoice, ...] = ()
 
     def __post_init__(self) -> None:
         faults = _relations(self)
@@ -214,20 +224,42 @@ def read_problem(data: t.Any) -> Problem:
     policy = dict(data.get("policy") or {})
     if "objectives" in policy:
         policy["objectives"] = tuple(policy["objectives"])
+    if policy.get("power_limits") is not None:
+        policy["power_limits"] = PowerLimits(**policy["power_limits"])
+    wanted = Policy(**policy)
     nodes = tuple(Node(**row) for row in data["nodes"])
     offers = tuple(Offer(row["name"], row["price"], Node(**row["node"])) for row in data.get("offers", ()))
-    works = [Workload(**_tuples(row)) for row in data["workloads"]]
+    every = [*nodes, *(offer.node for offer in offers)]
+    works = _with_parts([Workload(**_tuples(row)) for row in data["workloads"]], every)
+    choices = _choices(wanted, data.get("power_curves", []), every, works)
     return Problem(
         nodes=nodes,
-        workloads=_with_parts(works, [*nodes, *(offer.node for offer in offers)]),
+        workloads=tuple(limited(work, choices) for work in works),
         projects=tuple(Project(**row) for row in data.get("projects", ())),
         feeds=tuple(Feed(**row) for row in data.get("feeds", ())),
         offers=offers,
-        policy=Policy(**policy),
+        policy=wanted,
+        power_choices=choices,
     )
 
 
-def _with_parts(works: t.Sequence[Workload], nodes: t.Iterable[Node]) -> tuple[Workload, ...]:
+def _choices(
+    policy: Policy, curves: t.Any, nodes: t.Sequence[Node], works: t.Sequence[Workload]
+) -> tuple[PowerChoice, ...]:
+    """The power limits that are chosen, if the policy asks for any. ``curves`` are the site's own."""
+    try:
+        own = read_curves(curves)
+    except EnergyError as error:
+        raise ProblemError(f"power_curves: {error}") from error
+    if policy.power_limits is None:
+        return ()
+    fault = policy.power_limits.fault()
+    if fault:
+        raise ProblemError(f"policy.power_limits: {fault}")
+    return choose(policy.power_limits, [*own, *shipped()], nodes, works)
+
+
+def _with_parts(works: t.Sequence[Workload], nodes: t.Iterable[Node]) -> list[Workload]:
     """Workloads that take a MIG instance, with its part of a GPU as their share; a whole GPU where no node has it."""
     kinds = sorted({(node.gpu_model, node.mig_slices, node.gpu_memory_mib) for node in nodes if node.mig_slices})
     faults: list[str] = []
@@ -249,7 +281,7 @@ def _with_parts(works: t.Sequence[Workload], nodes: t.Iterable[Node]) -> tuple[W
         found.append(work)
     if faults:
         raise ProblemError(_told(faults))
-    return tuple(found)
+    return found
 
 
 def _tuples(row: t.Mapping[str, t.Any]) -> dict[str, t.Any]:

@@ -26,13 +26,17 @@ Content = t.Dict[int, int]
 
 @dataclass
 class Groups:
-    """Nodes that no rule tells apart, G groups. ``gpus``: what is free of each GPU of such a node, whole ones first."""
+    """Nodes that no rule tells apart, G groups. ``gpus``: what is free of each GPU of such a node, whole ones first.
+
+    Groups with the same number in ``stock`` are the same nodes in different settings: ``count`` is of all of them.
+    """
 
     cpu_milli: Whole
     memory_mib: Whole
     network_mbit: Whole
     count: Whole
     gpus: list[tuple[int, ...]]
+    stock: Whole
 
     def whole(self, group: int) -> int:
         """How many GPUs of a node of that group are wholly free."""
@@ -140,4 +144,8 @@ class Packing:
         for variable in self.variables:
             net = variable.worth - sum(dual[row] * use for row, use in variable.uses.items())
             total += net * (variable.high if net > 0 else variable.low)
-        return float(total + np.maximum(best, 0.0) @ self.groups.count)
+        groups = self.groups
+        most = np.zeros(len(groups.count))
+        np.maximum.at(most, groups.stock, best)
+        first = np.unique(groups.stock, return_index=True)[1]
+        return float(total + most[groups.stock[first]] @ groups.count[first])

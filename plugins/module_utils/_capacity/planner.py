@@ -101,6 +101,8 @@ class Plan:
             "projects": tables.projects(problem, self.placements),
             "reserve": tables.reserve(problem),
             "mig_layouts": tables.mig_layouts(problem, self.placements),
+            "power_choices": [one.as_dict() for one in problem.power_choices],
+            "power_limits": tables.power_limits(problem, self.placements),
         }
 
     def _case(self) -> Case:

@@ -49,8 +49,13 @@ def relaxation(packing: Packing, seconds: float) -> tuple[float, Real] | None:
     for variable in packing.variables:
         matrix.column(-variable.worth, variable.low, variable.high, variable.uses.items())
     known: dict[tuple[int, ...], list[dict[int, int]] | None] = {}
-    for group in range(len(packing.groups.count)):
-        _group(matrix, packing, group, known)
+    groups = packing.groups
+    shared = {
+        int(stock): matrix.row(-INFINITY, float(groups.count[groups.stock == stock][0]))
+        for stock in np.flatnonzero(np.bincount(groups.stock) > 1)
+    }
+    for group in range(len(groups.count)):
+        _group(matrix, packing, group, shared.get(int(groups.stock[group])), known)
     solver = quiet(seconds)
     matrix.load(solver)
     solver.run()
@@ -65,6 +70,7 @@ def _group(
     matrix: Matrix,
     packing: Packing,
     group: int,
+    stock: int | None,
     known: dict[tuple[int, ...], list[dict[int, int]] | None],
 ) -> None:
     """The rows and columns of one group of nodes."""
@@ -91,6 +97,7 @@ def _group(
     on = [(row, -float(getattr(groups, name)[group])) for name, row in needs.items()]
     on.append((free, -float(whole if ways is not None else sum(groups.gpus[group]) / FULL)))
     on += [(row, -float(whole // number)) for number, row in several.items()]
+    on += [] if stock is None else [(stock, 1.0)]
     on += [(number, row.node[group]) for number, row in enumerate(packing.rows) if row.node is not None]
     matrix.column(0.0, 0.0, count, on)
     for i in fitting:

@@ -10,6 +10,10 @@ import collections
 import typing as t
 
 from .case import Case, Placement
+from .power import node_watts
+
+if t.TYPE_CHECKING:
+    from .model import Workload
 
 # What a copy without GPU counts beside one GPU.
 HAIR = 1e-4
@@ -83,8 +87,10 @@ def spent(case: Case, placements: t.Sequence[Placement], objective: str) -> floa
     if objective == "fragmentation":
         return float(sum(1 for name in used if nodes[name].gpus))
     works = {work.name: work for work in case.problem.workloads}
-    watts = sum(nodes[name].idle_watts for name in used)
-    return (watts + sum(works[one.workload].watts(nodes[one.node]) for one in placements)) / 1000
+    held: dict[str, list[Workload]] = collections.defaultdict(list)
+    for one in placements:
+        held[one.node].append(works[one.workload])
+    return sum(node_watts(nodes[name], some) for name, some in held.items()) / 1000
 
 
 def _staying(case: Case, placements: t.Sequence[Placement]) -> int:

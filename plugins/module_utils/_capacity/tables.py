@@ -10,6 +10,7 @@ import collections
 import typing as t
 
 from .mig import part
+from .power import OWN, wanted
 
 if t.TYPE_CHECKING:
     from .case import Placement
@@ -40,6 +41,36 @@ def mig_layouts(problem: Problem, placements: t.Sequence[Placement]) -> list[Row
         node = nodes[name]
         profiles.sort(key=lambda profile: (-(part(profile, node.mig_slices, node.gpu_memory_mib) or 0), profile))
         rows.append({"node": name, "gpu": gpu, "profiles": profiles})
+    return rows
+
+
+def power_limits(problem: Problem, placements: t.Sequence[Placement]) -> list[Row]:
+    """The power limit of each node whose GPUs are used, None for their own, and how fast the slowest work there is."""
+    if problem.policy.power_limits is None:
+        return []
+    works = {work.name: work for work in problem.workloads}
+    nodes = {node.name: node for node in problem.nodes}
+    speed = {(one.gpu_model, one.workload_class): one.performance for one in problem.power_choices}
+    held: dict[str, set[str]] = collections.defaultdict(set)
+    for one in placements:
+        if one.gpus:
+            held[one.node].add(one.workload)
+    rows: list[Row] = []
+    for name, some in sorted(held.items()):
+        node = nodes[name]
+        wants = {workload: wanted(works[workload], node) for workload in sorted(some)}
+        limit = max(wants.values())
+        first = next(workload for workload, own in wants.items() if own == limit)
+        free = limit == OWN
+        slowest = min(speed[node.gpu_model, works[workload].workload_class] for workload in some) if not free else 1.0
+        rows.append(
+            {
+                "node": name,
+                "limit_watts": None if free else limit,
+                "performance": round(slowest, 4),
+                "reason": f"{first} {'has no limit there' if free else 'lets it be no lower'}",
+            }
+        )
     return rows
 
 

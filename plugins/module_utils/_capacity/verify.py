@@ -151,9 +151,14 @@ def _power(problem: Problem, on_node: t.Mapping[str, t.Sequence[tuple[Workload, 
         held = on_node.get(node.name)
         if not held:
             continue
+        each = node.gpu_watts
+        limits = [dict(work.gpu_limits).get(node.gpu_model) for work, _unused in held if work.gpus]
+        known = [limit for limit in limits if limit is not None]
+        if known and len(known) == len(limits):
+            each = min(each, max(max(known) - node.gpu_idle_watts, 0))
         feeds[node.feed] += node.idle_watts
         for work, _unused in held:
-            feeds[node.feed] += work.gpus * work.gpu_share_milli * node.gpu_watts / 1000
+            feeds[node.feed] += work.gpus * work.gpu_share_milli * each / 1000
             feeds[node.feed] += work.cpu_milli * node.core_watts / 1000
     for feed in problem.feeds:
         if feeds[feed.name] > feed.limit_watts + SLACK_WATTS:

@@ -3,7 +3,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """``curves`` holds what was measured at each power limit and checks a site's own, ``_curve_table`` is what we ship,
-``limit`` chooses, ``apply`` turns the choice into watts of the capacity problem, ``report`` adds up.
+``limit`` chooses, ``report`` adds up.
 """
 
 from __future__ import annotations

@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import math
+import re
 import typing as t
 
 from .._errors import EnergyError
+from .._hardware.slurm_lines import short_model
 from ._curve_table import CURVES
 
 MAX_CURVES = 1000
@@ -93,13 +95,23 @@ def shipped() -> list[Curve]:
     return read_curves(CURVES)
 
 
+def _name(model: str) -> str:
+    """The one word that names a GPU. Two words together do not: a Quadro RTX 6000 is not an RTX 6000 Ada."""
+    words = re.findall(r"[a-z0-9]+", model.lower())
+    try:
+        short = short_model(model)
+    except ValueError:
+        return model.lower()
+    return short if short in words else model.lower()
+
+
 def find(curves: t.Sequence[Curve], model: str, workload: str) -> Curve:
-    """Return the curve of a model under a class of workloads; the model without regard to case.
+    """Return the first curve of a model under a class of workloads; C(v100) is a C(Tesla V100-SXM2-32GB) too.
 
     Raises EnergyError with what is known: a curve of another model says nothing.
     """
     for curve in curves:
-        if (curve.model.lower(), curve.workload) == (model.lower(), workload):
+        if (_name(curve.model), curve.workload) == (_name(model), workload):
             return curve
     known = ", ".join(f"{curve.model} under {curve.workload}" for curve in curves) or "none"
     raise EnergyError(

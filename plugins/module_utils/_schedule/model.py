@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .._capacity.model import Node, Problem, ProblemError, Workload
 
@@ -72,6 +72,9 @@ def timed(
 
     A workload without arrival is there now. ProblemError says what is wrong.
     """
+    if problem.power_choices:
+        # Nobody sets power limits anew with each job: a schedule counts on those that the GPUs have of their own.
+        problem = replace(problem, workloads=tuple(replace(work, gpu_limits=()) for work in problem.workloads))
     names = {work.name for work in problem.workloads}
     unknown = sorted(str(name) for name in set(arrivals) - names)
     if unknown:

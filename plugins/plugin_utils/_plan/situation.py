@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from ansible_collections.aidc.ops.plugins.module_utils._capacity import questions
 from ansible_collections.aidc.ops.plugins.module_utils._capacity.model import Node, Problem, Workload, read_problem
+from ansible_collections.aidc.ops.plugins.module_utils._capacity.power import node_watts
 
 
 class Copy(t.NamedTuple):
@@ -55,9 +56,7 @@ class Situation:
 
     def watts(self, node: str) -> float:
         """Power of a node with what it holds; 0 where it holds nothing."""
-        held = self.on.get(node, [])
-        about = self.nodes[node]
-        return about.idle_watts + sum(self.works[one.workload].watts(about) for one in held) if held else 0.0
+        return node_watts(self.nodes[node], [self.works[one.workload] for one in self.on.get(node, [])])
 
     def gpu_milli(self, copies: Iterable[Copy]) -> int:
         """GPU of copies, in thousandths."""

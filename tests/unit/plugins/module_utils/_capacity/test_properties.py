@@ -40,6 +40,7 @@ def problems(draw: Any) -> Problem:
                 "nvlink_domain": draw(st.sampled_from(["", "d1"])),
                 "idle_watts": 100.0,
                 "gpu_watts": draw(st.sampled_from([50.0, 300.0])),
+                "gpu_idle_watts": draw(st.sampled_from([0.0, 20.0])),
                 "in_service": draw(st.sampled_from([True, True, True, False])),
             }
         )
@@ -64,6 +65,8 @@ def problems(draw: Any) -> Problem:
                 "locality": draw(st.sampled_from(["any", "rack", "leaf", "nvlink"])) if gang else "any",
                 "most_per_node": draw(st.sampled_from([0, 0, 1, 2])),
                 "most_per_rack": 0 if gang else draw(st.sampled_from([0, 0, 1])),
+                "workload_class": draw(st.sampled_from(["", "quick", "slow"])),
+                "latency_class": draw(st.sampled_from(["", "", "interactive"])),
                 "priority": draw(st.integers(-1, 1)),
                 "duration_hours": 2.0,
                 "deadline_hours": draw(st.sampled_from([0.0, 5.0])),
@@ -96,9 +99,20 @@ def problems(draw: Any) -> Problem:
                 else []
             ),
             "feeds": [{"name": "f1", "limit_watts": draw(st.sampled_from([150.0, 800.0]))}],
-            "policy": {"objectives": objectives, "reserve_per_rack": draw(st.sampled_from([0, 0, 1]))},
+            "policy": {
+                "objectives": objectives,
+                "reserve_per_rack": draw(st.sampled_from([0, 0, 1])),
+                "power_limits": draw(st.sampled_from([None, {"slowdown_percent": 10}])),
+            },
+            "power_curves": [curve("A", "quick", 200), curve("A", "slow", 100), curve("B", "slow", 150)],
         }
     )
+
+
+def curve(model: str, workload: str, limit: float) -> dict[str, Any]:
+    """A GPU that may have that limit, and 400 W of its own."""
+    points = [{"limit_watts": watts, "seconds": 10, "mean_watts": watts} for watts in (limit, 400)]
+    return {"model": model, "workload": workload, "origin": "made up", "points": points}
 
 
 @pytest.mark.slow
