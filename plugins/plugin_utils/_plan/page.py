@@ -71,6 +71,8 @@ def page(material: Material) -> View:
         "legend": racks.legend(chosen),
         "states": racks.states(shown),
         "feeds": tables.feeds(then),
+        "limits": tables.limits(plan, then),
+        "choices": tables.choices(plan),
         "projects": tables.projects(then, now, chosen),
         "forecast": None if material.forecast is None else forecasts.forecasts(material.forecast, material.capacity),
         "changes": None if material.changes is None else tables.changes(material.changes),

@@ -180,6 +180,9 @@ def _told(node: Node, some: Situation, state: str) -> str:
     if node.gpus:
         model = f" {clean(node.gpu_model)}" if node.gpu_model else ""
         parts.append(f"{units.plain(some.gpu_milli(held) / 1000)} of {node.gpus}{model} GPUs in use")
+        limit = some.limits.get(node.name)
+        if limit is not None:
+            parts.append(f"power limit {limit:g} W")
     elif held:
         used = sum(some.works[one.workload].cpu_milli for one in held)
         parts.append(f"{units.plain(used / 1000)} of {units.plain(node.cpu_milli / 1000)} cores in use")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import collections
 import typing as t
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from ansible_collections.aidc.ops.plugins.module_utils._capacity import questions
 from ansible_collections.aidc.ops.plugins.module_utils._capacity.model import Node, Problem, Workload, read_problem
@@ -41,10 +42,15 @@ class Figures(t.NamedTuple):
 
 
 class Situation:
-    """A fleet with what runs on it."""
+    """A fleet with what runs on it.
 
-    def __init__(self, problem: Problem, copies: Iterable[Copy]) -> None:
-        """KeyError for a copy of a workload, or on a node, that the problem does not have."""
+    ``limits``: node -> the power limit of its GPUs in watts, None for their own; empty where none are planned.
+    """
+
+    def __init__(
+        self, problem: Problem, copies: Iterable[Copy], limits: Iterable[tuple[str, float | None]] = ()
+    ) -> None:
+        """KeyError for a copy of a workload, or on a node, that the problem does not have; or for a limit of such."""
         self.problem = problem
         self.nodes: Mapping[str, Node] = {node.name: node for node in problem.nodes}
         self.works: Mapping[str, Workload] = {work.name: work for work in problem.workloads}
@@ -53,6 +59,7 @@ class Situation:
         for one in copies:
             self.on[self.nodes[one.node].name].append(one)
             self.of[self.works[one.workload].name].append(one)
+        self.limits = {self.nodes[name].name: watts for name, watts in limits}
 
     def watts(self, node: str) -> float:
         """Power of a node with what it holds; 0 where it holds nothing."""
@@ -97,7 +104,10 @@ def now_and_then(
     running = [Copy(work.name, node) for work in problem.workloads for node in work.running_on]
     asked = questions.scaled(questions.without_nodes(problem, fail_nodes), dict(scale_projects))
     planned = [Copy(one["workload"], one["node"], tuple(one["gpus"]), str(one["reason"])) for one in plan["placements"]]
-    return Situation(problem, running), Situation(asked, planned)
+    limits = [(str(one["node"]), one["limit_watts"]) for one in plan.get("power_limits", ())]
+    # The plan limits what it places, and not what runs now.
+    own = replace(problem, workloads=tuple(replace(work, gpu_limits=()) for work in problem.workloads))
+    return Situation(own, running), Situation(asked, planned, limits)
 
 
 def change(now: Situation, then: Situation) -> Change:

@@ -30,6 +30,7 @@ def summary(material: Material) -> list[str]:
     if running:
         lines.append(page.moves(now, then))
     lines += [f"MIG: {text}." for text in (tables.mig(plan),) if text]
+    lines += [f"Power limits: {text}." for text in (tables.limits(plan, then),) if text]
     found = tables.refused(plan, then)
     if found:
         lines += ["", "REFUSED"]

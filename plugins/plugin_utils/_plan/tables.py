@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import collections
+import re
 import typing as t
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -17,6 +18,7 @@ from ansible_collections.aidc.ops.plugins.plugin_utils._report.answers import cl
 from ansible_collections.aidc.ops.plugins.plugin_utils._report.panels import View, natural
 
 _MOST = 200
+_ADDRESS = re.compile(r"https?://([^/\s]+)/\S*/([^/\s]+)")
 _HOURS_PER_YEAR = 8766
 
 
@@ -79,6 +81,62 @@ def mig(plan: Mapping[str, t.Any]) -> str:
         number = f"{gpus} GPU{'s' if gpus > 1 else ''}"
         told.append(f"{number} as {' + '.join(parts)}" if parts else f"{number} whole")
     return ", ".join(told)
+
+
+def limits(plan: Mapping[str, t.Any], then: Situation) -> str:
+    """How many nodes get which power limit, the most of them first; empty where the plan was not to have limits."""
+    groups: dict[float | None, list[Mapping[str, t.Any]]] = collections.defaultdict(list)
+    for row in plan.get("power_limits", ()):
+        groups[row["limit_watts"]].append(row)
+    told = []
+    for limit, rows in sorted(groups.items(), key=lambda one: (one[0] is None, -len(one[1]), one[0] or 0)):
+        nodes = f"{len(rows):,} node{'s' if len(rows) > 1 else ''}"
+        if limit is None:
+            told.append(f"{nodes} at their own" if len(rows) > 1 else f"{nodes} at its own")
+        else:
+            parts = [f"{_span(row['performance'] for row in rows)} of full speed"]
+            energy = [one["energy"] for row in rows for one in _choices_of(row, plan, then)]
+            parts += [f"{_span(energy)} of the energy"] if energy else []
+            told.append(f"{nodes} at {limit:g} W ({', '.join(parts)})")
+    return ", ".join(told)
+
+
+def _choices_of(row: Mapping[str, t.Any], plan: Mapping[str, t.Any], then: Situation) -> list[Mapping[str, t.Any]]:
+    """The choices that the limit of a node comes from."""
+    model = then.nodes[row["node"]].gpu_model
+    there = {then.works[one.workload].workload_class for one in then.on.get(row["node"], ())}
+    return [
+        one
+        for one in plan["power_choices"]
+        if one["gpu_model"] == model and one["workload_class"] in there and one["limit_watts"] == row["limit_watts"]
+    ]
+
+
+def _span(parts: Iterable[float]) -> str:
+    """Parts of a whole as per cent, from the lowest to the highest."""
+    shown = sorted({round(100 * float(part)) for part in parts})
+    return f"{shown[0]} %" if len(shown) == 1 else f"{shown[0]} to {shown[-1]} %"
+
+
+def choices(plan: Mapping[str, t.Any]) -> View | None:
+    """Which power limit each GPU model may have under each class of workloads, and from what that follows."""
+    found = plan.get("power_choices")
+    if not found:
+        return None
+    rows = [
+        [
+            panels.words(one["gpu_model"]),
+            panels.words(one["workload_class"]),
+            _number(units.NOTHING if one["limit_watts"] is None else f"{one['limit_watts']:g} W"),
+            _number(units.NOTHING if one["limit_watts"] is None else _span([one["performance"]])),
+            _number(units.NOTHING if one["limit_watts"] is None else _span([one["energy"]])),
+            # What was measured in its place is in the plan.
+            _long(one["reason"].partition(";")[0]),
+            _long(_ADDRESS.sub("\\1/\u2026/\\2", one["origin"]) or units.NOTHING),
+        ]
+        for one in sorted(found, key=lambda one: (one["limit_watts"] is None, natural(one["gpu_model"])))
+    ]
+    return panels.table(("GPU", "Class", "Limit", "Speed", "Energy", "Why", "Measured"), rows, shown=_MOST)
 
 
 def stages(plan: Mapping[str, t.Any]) -> View | None:

@@ -77,6 +77,28 @@ def plan(**more: Any) -> dict[str, Any]:
     }
 
 
+def limited() -> tuple[dict[str, Any], dict[str, Any]]:
+    """The problem with a limit for what trains, and the plan with it: gpu-1 has one, gpu-3 keeps its own."""
+    points = [
+        {"limit_watts": limit, "seconds": seconds, "mean_watts": limit} for limit, seconds in ((400, 104), (600, 100))
+    ]
+    curve = {"model": "H100", "workload": "language_training", "origin": "https://example.org/a/b/runs.csv: 500 steps", "points": points}
+    asked = problem(policy={"power_limits": {"slowdown_percent": 5}}, power_curves=[curve])
+    for row in asked["nodes"]:
+        row["gpu_idle_watts"] = 100.0
+    asked["workloads"][0]["workload_class"] = "language_training"
+    asked["workloads"][1]["workload_class"] = "chat"
+    choice = {"gpu_model": "H100", "workload_class": "language_training", "limit_watts": 400.0, "performance": 0.9615}
+    choice.update(energy=0.6933, origin=curve["origin"], reason="of those that are slower it takes the least energy")
+    none = {"gpu_model": "H100", "workload_class": "chat", "limit_watts": None, "performance": 1.0, "energy": 1.0}
+    none.update(origin="", reason="nobody measured 'H100' under 'chat'; known are V100 under chat")
+    rows = [
+        {"node": "gpu-1", "limit_watts": 400.0, "performance": 0.9615, "reason": "train lets it be no lower"},
+        {"node": "gpu-3", "limit_watts": None, "performance": 1.0, "reason": "serve has no limit there"},
+    ]
+    return asked, plan(power_choices=[none, choice], power_limits=rows)
+
+
 def forecast(name: str = "vision") -> dict[str, Any]:
     """Four hours of one project, above 5 from the third."""
     times = [MADE + 3600 * hour for hour in range(4)]

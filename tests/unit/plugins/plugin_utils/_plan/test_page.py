@@ -13,6 +13,7 @@ from ansible_collections.aidc.ops.plugins.plugin_utils._plan.summary import summ
 from ansible_collections.aidc.ops.tests.unit.plugins.plugin_utils._plan.cases import (
     MADE,
     forecast,
+    limited,
     node,
     placed,
     plan,
@@ -95,6 +96,9 @@ def test_hostile_text_is_inert_wherever_it_comes_from() -> None:
         node_row["feed"] = HOSTILE
     rows["feeds"][0]["name"] = HOSTILE
     rows["projects"] = []
+    made["power_limits"] = [{"node": rows["nodes"][0]["name"], "limit_watts": 5, "performance": 1, "reason": HOSTILE}]
+    choice = dict.fromkeys(("gpu_model", "workload_class", "reason", "origin"), HOSTILE)
+    made["power_choices"] = [{**choice, "limit_watts": 5, "performance": 1, "energy": 1}]
     made["note"] = made["strategy"] = made["stages"][0]["objective"] = HOSTILE
     hostile = Material(
         made,
@@ -125,6 +129,38 @@ def test_the_page_loads_nothing_and_is_the_same_each_time() -> None:
         and "http" not in text.replace("http-equiv", "").replace("http://www.w3.org/2000/svg", "")
     )
     assert write(full()) == text
+
+
+def test_power_limits_with_what_they_come_from() -> None:
+    asked, made = limited()
+    read = Page(write(Material(made, asked)))
+    for text in (
+        "1 node at 400 W (96 % of full speed, 69 % of the energy), 1 node at its own",
+        "H100language_training400 W96 %69 %of those that are slower it takes the least energyexample.org/\u2026/runs.csv: 500 steps",
+        "H100chat\u2013\u2013\u2013nobody measured 'H100' under 'chat'\u2013",
+        "Power5.25 kW4.95 kW\u2212300 W",
+    ):
+        assert text in read.text.replace("\n", ""), text
+    assert "#limits" in [attributes["href"] for tag, attributes in read.elements if tag == "a"]
+    line = "Power limits: 1 node at 400 W (96 % of full speed, 69 % of the energy), 1 node at its own."
+    assert line in summary(Material(made, asked))
+    for nothing in ({"power_limits": []}, {}):
+        unasked = {key: value for key, value in made.items() if not key.startswith("power_")} | nothing
+        assert 'id="limits"' not in write(Material(unasked, problem()))
+        assert not any(one.startswith("Power limits") for one in summary(Material(unasked, problem())))
+
+
+def test_nodes_of_one_limit_are_told_together() -> None:
+    asked, made = limited()
+    first, second = made["power_limits"]
+    made["power_limits"] = [
+        {**first, "node": "gpu-10", "performance": 0.912, "limit_watts": 312.5},
+        *({**second, "node": name} for name in ("gpu-2", "cpu-1")),
+        *({**first, "node": name, "performance": speed} for name, speed in (("gpu-1", 0.9615), ("gpu-3", 0.93))),
+    ]
+    told = "2 nodes at 400 W (93 to 96 % of full speed, 69 % of the energy), "
+    told += "1 node at 312.5 W (91 % of full speed), 2 nodes at their own"
+    assert page(Material(made, asked))["limits"] == told
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 from ansible_collections.aidc.ops.plugins.plugin_utils._plan import racks
 from ansible_collections.aidc.ops.plugins.plugin_utils._plan.situation import now_and_then
-from ansible_collections.aidc.ops.tests.unit.plugins.plugin_utils._plan.cases import placed, plan, problem, work
+from ansible_collections.aidc.ops.tests.unit.plugins.plugin_utils._plan.cases import limited, placed, plan, problem, work
 
 
 def shown(found: dict[str, Any], made: dict[str, Any]) -> list[Any]:
@@ -69,6 +69,19 @@ def test_the_title_says_in_words_what_the_colours_say() -> None:
     title = ElementTree.fromstring(svg)[0].text
     assert title == "gpu-3; 3 of 4 H100 GPUs in use; 2 x serve (chat); train (vision)"
     assert "out of service" in racks.tile(then.nodes["gpu-2"], then, {}, "out")
+
+
+def test_the_title_says_the_power_limit_where_there_is_one() -> None:
+    _now, then = now_and_then(*limited(), (), {})
+    chosen = racks.colours(then)
+    titles = [
+        ElementTree.fromstring(racks.tile(then.nodes[name], then, chosen, "used"))[0].text
+        for name in ("gpu-1", "gpu-3")
+    ]
+    assert titles == [
+        "gpu-1; 4 of 4 H100 GPUs in use; power limit 400 W; 2 x train (vision)",
+        "gpu-3; 1.5 of 4 H100 GPUs in use; 3 x serve (chat)",
+    ]
 
 
 def test_more_projects_than_colours_share_the_last() -> None:

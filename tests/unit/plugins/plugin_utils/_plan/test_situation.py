@@ -8,7 +8,12 @@ import pytest
 from ansible_collections.aidc.ops.plugins.module_utils._capacity.model import ProblemError, read_problem
 from ansible_collections.aidc.ops.plugins.module_utils._capacity.planner import make_plan
 from ansible_collections.aidc.ops.plugins.plugin_utils._plan.situation import change, differs, now_and_then
-from ansible_collections.aidc.ops.tests.unit.plugins.plugin_utils._plan.cases import placed, plan, problem
+from ansible_collections.aidc.ops.tests.unit.plugins.plugin_utils._plan.cases import (
+    limited,
+    placed,
+    plan,
+    problem,
+)
 
 
 def test_figures_of_now_and_then_by_hand() -> None:
@@ -19,6 +24,26 @@ def test_figures_of_now_and_then_by_hand() -> None:
     assert old.kilowatts == pytest.approx(3 * 1.0 + 4.5 * 0.5)
     assert (new.allocated, new.copies, new.nodes_used, new.price_per_hour) == (5.5, 7, 3, 30.0)
     assert new.kilowatts == pytest.approx(3 * 1.0 + 5.5 * 0.5)
+
+
+def test_the_plan_has_its_limits_and_what_is_now_has_none() -> None:
+    asked, made = limited()
+    now, then = now_and_then(asked, made, (), {})
+    # Both copies of train draw 400 - 100 W for each of four GPUs in place of 500 W; serve keeps what it had.
+    assert then.watts("gpu-1") == pytest.approx(1000 + 4 * 300)
+    assert then.watts("gpu-3") == pytest.approx(1000 + 1.5 * 500)
+    assert now.watts("gpu-1") == pytest.approx(1000 + 2 * 500), "train runs there already, with no limit"
+    assert (then.limits, now.limits) == ({"gpu-1": 400.0, "gpu-3": None}, {})
+    with pytest.raises(KeyError, match="gpu-9"):
+        now_and_then(asked, {**made, "power_limits": [{**made["power_limits"][0], "node": "gpu-9"}]}, (), {})
+
+
+def test_a_planned_limit_is_what_the_planner_counts() -> None:
+    asked, _made = limited()
+    made = make_plan(read_problem(asked), "best_fit").as_dict()
+    _now, then = now_and_then(asked, made, (), {})
+    assert 400.0 in then.limits.values()
+    assert then.figures().kilowatts == pytest.approx(made["kilowatts"], abs=1e-3)
 
 
 def test_what_becomes_of_the_copies() -> None:
