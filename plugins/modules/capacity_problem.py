@@ -27,7 +27,8 @@ options:
   fleet_path:
     description:
       - The fleet file that M(aidc.ops.fleet_file) writes. Its records say rack, leaf switch and power feed of the
-        nodes, the memory of their GPUs, the speed of their network, and GPUs that are lost.
+        nodes, the memory of their GPUs and which power limits these take, the speed of their network, and GPUs that
+        are lost.
       - A record belongs to the node of its host name.
     type: path
   places:
@@ -43,9 +44,10 @@ options:
       nvlink_domain: {description: NVLink domains that span nodes., type: dict, default: {}}
   site:
     description:
-      - What people say. C(projects), C(feeds), C(offers) and C(policy) are those of the problem.
+      - What people say. C(projects), C(feeds), C(offers), C(power_curves) and C(policy) are those of the problem.
       - C(nodes) and C(workloads) are dictionaries of a name, or a pattern such as C(gpu-a*), and what to put into the
-        rows of the problem, for example C(price_per_hour) or C(preemptible). Later entries count more.
+        rows of the problem, for example C(price_per_hour), C(preemptible) or C(workload_class). Later entries count
+        more.
       - C(maintenance) is a list of windows with C(node) (name or pattern), C(start) and C(end), as
         M(aidc.ops.maintenance_windows) returns them. Times are seconds since 1970 or such as
         C(2026-01-31T22:00:00Z). A node is not in service in its window.
@@ -173,6 +175,7 @@ problem:
     projects: {description: Projects; only if the site has some., type: list, elements: dict}
     feeds: {description: Power feeds; only if the site has some., type: list, elements: dict}
     offers: {description: What could be bought; only if the site has some., type: list, elements: dict}
+    power_curves: {description: Power curves of the site; only if it has some., type: list, elements: dict}
     policy: {description: What is wanted; only if something is said of it., type: dict}
 handles:
   description: How each workload of a scheduler is reached, by its name in the problem.

@@ -17,7 +17,7 @@ import yaml
 from ansible_collections.aidc.ops.tests.playbooks.console import ROOT, Console
 
 GPUSIM = ROOT / "molecule" / "shared" / "gpusim"
-LIMITS = [
+LIMITS: list[dict[str, Any]] = [
     {"node": "gpu1", "limit_watts": 500.0, "performance": 0.95, "reason": "the highest of its work"},
     {"node": "gpu2", "limit_watts": None, "performance": 1.0, "reason": "somebody waits for its answers"},
     {"node": "gpu3", "limit_watts": 450, "performance": 0.93, "reason": "the highest of its work"},
@@ -96,8 +96,10 @@ def test_gpus_get_the_limits_of_the_plan(site: Site) -> None:
     assert "gpu3 keeps the power limit of its apply_gpu_settings (600); the plan has 450 W" in told
     assert site.limits() == {"gpu1": {500}, "gpu2": {700}, "gpu3": {600}, "gpu4": {400}}
     # What gets lower comes before the scheduler, what gets higher after it.
-    assert told.index("PLAY [Lower the power limits]") < told.index("PLAY [Apply the plan]") < told.index(
-        "PLAY [Set up the GPUs]"
+    assert (
+        told.index("PLAY [Lower the power limits]")
+        < told.index("PLAY [Apply the plan]")
+        < told.index("PLAY [Set up the GPUs]")
     )
     lowered, raised = told.split("PLAY [Set up the GPUs]", 1)
     assert "changed: [gpu1]" in lowered and "changed: [gpu2]" not in lowered and "changed: [gpu2]" in raised
@@ -121,7 +123,8 @@ def test_a_plan_without_limits_says_so_once(site: Site, plan: dict[str, Any]) ->
 
 
 def test_a_limit_that_a_gpu_does_not_take_ends_the_run(site: Site) -> None:
-    site.write({"power_limits": [{**LIMITS[0], "limit_watts": 100.0}, {**LIMITS[0], "node": "gpu4", "limit_watts": 300}]})
+    low = {**LIMITS[0], "limit_watts": 100.0}
+    site.write({"power_limits": [low, {**low, "node": "gpu4", "limit_watts": 300}]})
     before = site.limits()
     status, told = site.apply(apply_power=True)
     assert status != 0 and "100 W is out of range; this GPU allows 200 to 700 W" in told, told

@@ -98,10 +98,13 @@ class Planning:
                 found[row["ReservationName"].removeprefix("aidc_plan_")] = set(hosts.split())
         return found
 
-    def clean(self) -> None:
+    def cancel(self) -> None:
         for name in ACCOUNTS:
             self.slurm("scancel", "--user=root", f"--name=test-plan-{name}")
         self.until("no job is left", 60, lambda: not self.slurm("squeue", "--noheader", "--user=root"))
+
+    def clean(self) -> None:
+        self.cancel()
         for name in self.reservations():
             self.slurm("scontrol", "delete", f"ReservationName=aidc_plan_{name}")
         self.slurm("scontrol", "update", f"PartitionName={PARTITION}", "State=UP")
@@ -189,3 +192,44 @@ def test_gpus_are_cut_as_the_plan_says(planning: Planning, paused: Any) -> None:
         assert "changed=1" not in cut()
     finally:
         planning.lab.exec("gpu3", "gpusim", "boot")
+
+
+def test_gpus_get_the_power_limits_of_the_plan(planning: Planning, paused: Any) -> None:
+    planning.cancel()
+    job = planning.submit("chat", "--nodes=1", "--gres=gpu:8")
+    points = [
+        {"limit_watts": limit, "seconds": seconds, "mean_watts": limit} for limit, seconds in ((500, 104), (700, 100))
+    ]
+    curve = {"model": "NVIDIA H100 80GB HBM3", "workload": "language_training", "origin": "a test", "points": points}
+    site = {
+        "power_curves": [curve],
+        "policy": {"power_limits": {"slowdown_percent": 5}},
+        "workloads": {f"job/{job}": {"workload_class": "language_training"}},
+    }
+    plan, told = planning.plan(site, {"workload_class": "language_training", "latency_class": "interactive"})
+    limits = {row["node"]: row["limit_watts"] for row in plan["power_limits"]}
+    on = {one["node"] for one in plan["placements"] if one["workload"] == f"job/{job}"}
+    assert {name for name, limit in limits.items() if limit == 500} == on and len(on) == 1, plan["power_limits"]
+    others = limits.keys() - on
+    assert others and {limits[name] for name in others} == {None}, "somebody waits for the answers of the service"
+    assert "Power limits: 1 node at 500 W (96 % of full speed, 74 % of the energy)" in told
+    somebody = min(others)
+
+    def limit(*arguments: str) -> str:
+        rc, output = planning.apply("--tags=gpus", *arguments, apply_gpu_hosts="gpu", apply_power=True)
+        assert rc == 0, output
+        return output
+
+    def found() -> dict[str, set[float]]:
+        records = planning.records()
+        return {name: {gpu["power_limit_watts"] for gpu in records[name]["gpus"]} for name in limits}
+
+    try:
+        planning.lab.exec(somebody, "gpusim", "set", "power_limit=400000")
+        assert limit("--check").count("changed=1 ") == 2
+        assert limit().count("changed=1 ") == 2, "check mode changed nothing"
+        assert found() == {name: {500.0 if name in on else 700.0} for name in limits}
+        assert "changed=1 " not in limit()
+    finally:
+        for name in limits:
+            planning.lab.exec(name, "gpusim", "boot")

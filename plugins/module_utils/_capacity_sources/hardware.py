@@ -1,4 +1,4 @@
-# What hardware records say of nodes that a scheduler does not know: place, memory and power limits of the GPUs, network.
+# What hardware records say of nodes that a scheduler does not know: place, memory and limits of the GPUs, network.
 # Copyright (c) 2026 aidc.ops contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later

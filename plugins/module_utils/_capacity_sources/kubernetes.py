@@ -206,7 +206,7 @@ class _Reading:
         return row if self._place(name, one, row) else None
 
     def _classes(self, name: str, one: _Workload, row: dict[str, Any]) -> None:
-        """What its owners say it is like, by labels of its pods; those of a template count more than what runs still."""
+        """What its owners say it is like, by the labels of its template, or of the pod that has none."""
         if one.labels.get(_CLASS):
             row["workload_class"] = one.labels[_CLASS]
         latency = one.labels.get(_LATENCY, "")

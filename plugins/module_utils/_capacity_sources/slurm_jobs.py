@@ -52,8 +52,8 @@ class Job:
     ``eligible_at`` are seconds since 1970, 0 for none. ``limit_minutes`` None is no limit. ``tasks``: how many jobs of
     this kind the array ``array`` still has to start, and ``at_once`` how many may run at the same time (0: all).
     ``shares``: it wants parts of GPUs. ``named_nodes``: it names nodes that it wants or does not want. ``part_of``: the
-    job of several parts that it belongs to, 0 for none. ``wckey``: its workload characterization key, also where it is the
-    usual one of its user.
+    job of several parts that it belongs to, 0 for none. ``wckey``: its workload characterization key, also where it
+    is the usual one of its user.
     """
 
     id: int

@@ -112,7 +112,7 @@ def test_power_limits_that_all_gpus_of_a_node_take() -> None:
     rows = [node("a"), node("b"), node("c", model="h100-1g.10gb"), node("d")]
     records = [record(name, 3) for name in "abcd"]
     for each in (records[0], records[2]):
-        for gpu, lowest, highest in zip(each["gpus"], (100.0, 200.0, None), (650.0, 700.0, None)):
+        for gpu, lowest, highest in zip(each["gpus"], (100.0, 200.0, None), (650.0, 700.0, None), strict=True):
             gpu.update(power_limit_min_watts=lowest, power_limit_max_watts=highest)
     # One that is lost takes no limit, and what AMD's library gives as 0 is not known.
     records[0]["gpus"].append({**records[0]["gpus"][0], "lost": True, "power_limit_max_watts": 50.0})

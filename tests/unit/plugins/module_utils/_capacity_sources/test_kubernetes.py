@@ -112,9 +112,7 @@ def test_classes_are_told_by_labels() -> None:
     odd = {"aidc.ops/latency-class": "Interactive", "aidc.ops/workload-class": ""}
     pods = [pod("tagger-6d4f-1", "a", WEB, gpus=1, labels=labels), pod("chat", "a", labels=labels)]
     state = state_of([node("a")], [*pods, pod("odd", "a", labels=odd)], deployment=[telling, deployment("quiet")])
-    found = {
-        name: (row.get("workload_class"), row.get("latency_class")) for name, row in rows_of(state).items()
-    }
+    found = {name: (row.get("workload_class"), row.get("latency_class")) for name, row in rows_of(state).items()}
     assert found == {
         "vision/deployment/tagger": ("language_training", "batch"),
         "vision/deployment/quiet": (None, None),

@@ -82,14 +82,15 @@ def limited() -> tuple[dict[str, Any], dict[str, Any]]:
     points = [
         {"limit_watts": limit, "seconds": seconds, "mean_watts": limit} for limit, seconds in ((400, 104), (600, 100))
     ]
-    curve = {"model": "H100", "workload": "language_training", "origin": "https://example.org/a/b/runs.csv: 500 steps", "points": points}
+    origin = "https://example.org/a/b/runs.csv: 500 steps"
+    curve = {"model": "H100", "workload": "language_training", "origin": origin, "points": points}
     asked = problem(policy={"power_limits": {"slowdown_percent": 5}}, power_curves=[curve])
     for row in asked["nodes"]:
         row["gpu_idle_watts"] = 100.0
     asked["workloads"][0]["workload_class"] = "language_training"
     asked["workloads"][1]["workload_class"] = "chat"
     choice = {"gpu_model": "H100", "workload_class": "language_training", "limit_watts": 400.0, "performance": 0.9615}
-    choice.update(energy=0.6933, origin=curve["origin"], reason="of those that are slower it takes the least energy")
+    choice.update(energy=0.6933, origin=origin, reason="of those that are slower it takes the least energy")
     none = {"gpu_model": "H100", "workload_class": "chat", "limit_watts": None, "performance": 1.0, "energy": 1.0}
     none.update(origin="", reason="nobody measured 'H100' under 'chat'; known are V100 under chat")
     rows = [

@@ -9,7 +9,13 @@ from xml.etree import ElementTree
 
 from ansible_collections.aidc.ops.plugins.plugin_utils._plan import racks
 from ansible_collections.aidc.ops.plugins.plugin_utils._plan.situation import now_and_then
-from ansible_collections.aidc.ops.tests.unit.plugins.plugin_utils._plan.cases import limited, placed, plan, problem, work
+from ansible_collections.aidc.ops.tests.unit.plugins.plugin_utils._plan.cases import (
+    limited,
+    placed,
+    plan,
+    problem,
+    work,
+)
 
 
 def shown(found: dict[str, Any], made: dict[str, Any]) -> list[Any]:
