@@ -73,6 +73,7 @@ def _node(node: Node, runs: t.Sequence[Run], jobs: t.Mapping[str, Job]) -> t.Ite
     room = {"cpu_milli": node.cpu_milli, "memory_mib": node.memory_mib, "network_mbit": node.network_mbit}
     used = dict.fromkeys(room, 0)
     gpu: dict[int, int] = collections.defaultdict(int)
+    waited: collections.Counter[tuple[int, bool]] = collections.Counter()
     for run in runs:
         work = jobs[run.workload].work
         if work.engine and node.engine and work.engine != node.engine:
@@ -97,12 +98,16 @@ def _node(node: Node, runs: t.Sequence[Run], jobs: t.Mapping[str, Job]) -> t.Ite
                     used[need] += sign * getattr(work, need)
                 for one in run.gpus:
                     gpu[one] += sign * work.gpu_share_milli
+                    if work.gpu_share_milli < 1000 and not work.mig_profile:
+                        waited[one, work.latency_class == "interactive"] += sign
         for need, most in room.items():
             if used[need] > most:
                 yield f"{node.name}: {need} {used[need]} of {most} at {moment}"
         for one, share in gpu.items():
             if share > 1000:
                 yield f"{node.name}: GPU {one} is used to {share} of 1000 at {moment}"
+            if waited[one, True] and waited[one, False]:
+                yield f"{node.name}: GPU {one} is shared by interactive and other work at {moment}"
 
 
 def _times(
