@@ -32,6 +32,8 @@ class Board:
         most = max([node.gpus for node in nodes], default=0)
         count = np.array([node.gpus for node in nodes], np.int64)
         self.gpu = np.where(np.arange(max(1, most))[None, :] < count[:, None], FULL, -1)
+        # Of what shares a GPU; without meaning where none does.
+        self.kin = np.zeros(self.gpu.shape, np.int64)
         self.size = (self.cpu.copy(), self.memory.copy(), self.network.copy(), count * FULL)
         self.holds = np.zeros(len(nodes), np.int64)
         self.stamp = np.zeros(len(nodes), np.int64)
@@ -45,6 +47,7 @@ class Board:
         works = {work.name: work for work in case.problem.workloads}
         # Power limits that work may want, copies on each node by what they want, and the GPU that all of them use.
         every = [kind.work for kind in case.kinds] + [works[one.workload] for one in case.pinned]
+        self.two_kins = any(work.kin for work in every)
         self.levels = sorted({0.0, OWN, *(watts for work in every for _model, watts in work.gpu_limits)})
         self.wants = np.zeros((len(nodes), len(self.levels)), np.int64)
         self.gpu_used = np.zeros(len(nodes), np.int64)
@@ -69,8 +72,20 @@ class Board:
         )
         good &= self.network[nodes] >= work.network_mbit
         if work.gpus:
-            good &= (self.gpu[nodes] >= work.gpu_share_milli).sum(1) >= work.gpus
+            good &= (self.usable(work, nodes) >= work.gpu_share_milli).sum(1) >= work.gpus
         return good
+
+    def usable(self, work: Workload, nodes: t.Any) -> Whole:
+        """What a copy may have of each GPU of a node, or of several: nothing of one that others than its kin share."""
+        free = self.gpu[nodes]
+        if not self.two_kins:
+            return t.cast("Whole", free)
+        return np.where((free == FULL) | (self.kin[nodes] == work.kin), free, 0)
+
+    def shared(self, node: int) -> list[tuple[int, int]]:
+        """What is free of each GPU of a node, and the kin of what shares it; 0 where none does."""
+        about = zip(self.gpu[node].tolist(), self.kin[node].tolist())
+        return [(free, kin if free < FULL else 0) for free, kin in about if free >= 0]
 
     def allowed(self, number: int) -> Flags | None:
         """Nodes that spread, power and quota leave for a copy of that kind; None: all of them."""
@@ -117,7 +132,7 @@ class Board:
         work = self.case.kinds[number].work
         if not work.gpus:
             return ()
-        free = self.gpu[node]
+        free = self.usable(work, node)
         if slot >= 0 and work.gpu_share_milli < FULL:
             return (slot,)
         good = [gpu for gpu in range(len(free)) if free[gpu] >= work.gpu_share_milli]
@@ -150,6 +165,7 @@ class Board:
         self.network[node] -= sign * work.network_mbit
         for gpu in gpus:
             self.gpu[node, gpu] -= sign * work.gpu_share_milli
+            self.kin[node, gpu] = work.kin
         self.project_used[work.project] = self.project_used.get(work.project, 0) + sign * work.gpu_milli
         if work.most_per_node or work.most_per_rack:
             held = self.spread.setdefault(work.name, np.zeros(len(self.case.nodes), np.int64))

@@ -82,7 +82,7 @@ def prepare(problem: Problem) -> Case:
             refused[work.name] = f"waits for {', '.join(work.after)}"
             continue
         needs: tuple[t.Any, ...] = (work.cpu_milli, work.memory_mib, work.network_mbit, work.gpus, work.gpu_share_milli)
-        needs += (work.gpu_models, work.gpu_memory_mib, work.mig_profile, work.gpu_limits, work.engine)
+        needs += (work.gpu_models, work.gpu_memory_mib, work.mig_profile, work.gpu_limits, work.kin, work.engine)
         if needs not in admitted:
             admitted[needs] = any(work.admits(node) for node in nodes)
         if not admitted[needs]:
@@ -151,6 +151,7 @@ class _Tally:
         self.feeds = {feed.name: feed.limit_watts for feed in problem.feeds}
         self.limit = problem.policy.limit_watts
         self.free: dict[str, list[int]] = {}
+        self.kin: dict[tuple[str, int], int] = {}
         self.held: dict[str, list[Workload]] = collections.defaultdict(list)
         self.used: dict[tuple[str, ...], float] = collections.defaultdict(float)
 
@@ -178,11 +179,13 @@ class _Tally:
         ):
             return None
         free = self.free.setdefault(node.name, [1000] * node.gpus)
-        places = layout([(work.gpus, work.gpu_share_milli)], free)
+        kin = [self.kin.get((node.name, gpu), 0) for gpu in range(node.gpus)]
+        places = layout([(work.gpus, work.gpu_share_milli)], free, [work.kin], kin)
         if places is None:
             return None
         for gpu in places[0]:
             free[gpu] -= work.gpu_share_milli
+            self.kin[node.name, gpu] = work.kin
         for what, much, _unused in uses:
             self.used[what] += much
         self.held[node.name].append(work)

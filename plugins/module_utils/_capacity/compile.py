@@ -142,8 +142,9 @@ def _groups(
     cost = "cost" in case.problem.policy.objectives
     found: dict[tuple[t.Any, ...], list[int]] = {}
     for place, node in enumerate(case.nodes):
-        gpus = tuple(sorted((int(free) for free in board.gpu[place] if free >= 0), reverse=True))
-        key: tuple[t.Any, ...] = (int(board.cpu[place]), int(board.memory[place]), int(board.network[place]), gpus)
+        gpus = sorted(((free, kin) for free, kin in board.shared(place)), reverse=True)
+        key: tuple[t.Any, ...] = (int(board.cpu[place]), int(board.memory[place]), int(board.network[place]))
+        key += (tuple(free for free, _unused in gpus), tuple(kin for _unused, kin in gpus))
         key += node.like()
         key += tuple(node.domain(one) for one in sorted(needed))
         key += (node.feed if node.feed in limited else "",)
@@ -171,8 +172,9 @@ def _groups(
         return t.cast("Whole", np.array([key[place] for key in keys], np.int64))
 
     count = np.array([len(some) for some in members], np.int64)
-    free = [key[3] for key in keys]
-    return Groups(column(0), column(1), column(2), count, free, np.array(stock, np.int64)), members, first, limits
+    free, kin = [key[3] for key in keys], [key[4] for key in keys]
+    groups = Groups(column(0), column(1), column(2), count, free, kin, np.array(stock, np.int64))
+    return groups, members, first, limits
 
 
 def _settings(case: Case, board: Board, place: int) -> t.Iterator[tuple[Node, float]]:
@@ -212,12 +214,13 @@ def _sizes(case: Case) -> tuple[Sizes, list[int], list[list[int]]]:
             work.network_mbit,
             work.gpus,
             share,
+            work.kin,
             work.most_per_node or NO_LIMIT,
             apart,
             work.gpu_limits if power else (),
         )
         size_of.append(found.setdefault(key, len(found)))
-    columns = [np.array([key[place] for key in found], np.int64) for place in range(6)]
+    columns = [np.array([key[place] for key in found], np.int64) for place in range(7)]
     users: list[list[int]] = [[] for _unused in found]
     for number, size in enumerate(size_of):
         users[size].append(number)

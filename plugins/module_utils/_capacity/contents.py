@@ -51,11 +51,14 @@ class Shares(t.NamedTuple):
 
 
 class Gpu(t.NamedTuple):
-    """``worth[c]`` of one GPU with c units of CPU; ``size[c]`` is the size that has it alone, -1 where it is shared."""
+    """``worth[c]`` of one GPU with c units of CPU; ``size[c]`` is the size that has it alone, -1 where it is shared.
+
+    ``shares`` by kin.
+    """
 
     worth: Real
     size: Whole
-    shares: Shares
+    shares: dict[int, Shares]
 
 
 class Table(t.NamedTuple):
@@ -86,6 +89,7 @@ class Pricer:
         self.unit = _unit(sizes.cpu_milli, max(top, 1), most)
         shares = [int(share) for gpus, share in zip(sizes.gpus, sizes.share) if gpus == 1 and share < FULL]
         partial = [free for free_of in groups.gpus for free in free_of]
+        self.kins = sorted({0, *sizes.kin.tolist(), *(kin for kin_of in groups.kin for kin in kin_of)})
         self.step = _unit(shares + partial, FULL, MAX_LEVELS)
         self.levels = FULL // self.step
         if down:
@@ -126,16 +130,21 @@ class Pricer:
         alone = [size for size in chosen if sizes.gpus[size] == 1 and sizes.share[size] == FULL]
         ample = AMPLE * max(1, gpus)
         bounded = [size for size in shared if supply[size] < ample and not self.down]
-        items = self._items([size for size in shared if supply[size] >= ample or self.down], worth)
+        plenty = [size for size in shared if supply[size] >= ample or self.down]
         width = self._width(chosen, gpus, count)
-        base = self._base(items, worth, width)
+        items = {kin: self._items([size for size in plenty if sizes.kin[size] == kin], worth) for kin in self.kins}
+        base = {kin: self._base(items[kin], worth, width) for kin in self.kins}
         kept: list[Gpu] = []
         last = 0
         while last < max(1, gpus):
             end = min(max(1, gpus), max(1, 2 * last))
             scarce = [size for size in bounded if supply[size] >= end]
             whole = [size for size in alone if supply[size] >= end or self.down]
-            gpu = self._gpu(self._grow(base, items, scarce, worth), whole, worth, count)
+            grown = {
+                kin: self._grow(base[kin], items[kin], [size for size in scarce if sizes.kin[size] == kin], worth)
+                for kin in self.kins
+            }
+            gpu = self._gpu(grown, whole, worth, count)
             kept += [gpu] * (end - last)
             last = end
         rest, rest_size = self._rest([size for size in chosen if not sizes.gpus[size]], worth, count)
@@ -192,9 +201,9 @@ class Pricer:
             np.copyto(used[share:, cpu:], bits, where=better)
         return Shares(base, grown, used, items, wanted)
 
-    def _gpu(self, shares: Shares, alone: t.Sequence[int], worth: Real, count: int) -> Gpu:
-        """One GPU that is shared or held by one copy."""
-        row = shares.grown[self.levels]
+    def _gpu(self, shares: dict[int, Shares], alone: t.Sequence[int], worth: Real, count: int) -> Gpu:
+        """One GPU that is shared by one kin or held by one copy."""
+        row: Real = np.max([one.grown[self.levels] for one in shares.values()], axis=0)
         one = np.concatenate([row, np.full(count - len(row), row[-1])])
         size_of = np.full(count, -1, np.int64)
         for size in self._front(alone, worth):
@@ -292,16 +301,17 @@ class Pricer:
             content[size] = content.get(size, 0) + 1
 
         values, hows = table.several[self.whole[group]], []
-        for free in self.partial[group]:
+        for free, kin in self.partial[group]:
             level = -(-free // self.step) if self.down else free // self.step
-            values, how = self._add(values, self._row(table, level, len(values)))
-            hows.append((level, how))
+            shares = table.gpu[0].shares[kin]
+            values, how = self._add(values, self._row(shares, level, len(values)))
+            hows.append((shares, level, how))
         worth = float(values[units])
-        for level, how in reversed(hows):
+        for shares, level, how in reversed(hows):
             if how[units]:
                 spent = int(how[units]) - 1
                 units -= spent
-                self._read_shared(table, 0, level, spent, put)
+                self._read_shared(shares, table.worth, level, spent, put)
         number = self.whole[group]
         while number:
             chosen = int(t.cast("Whole", table.choice[number])[units])
@@ -317,7 +327,9 @@ class Pricer:
                 if table.gpu[number].size[spent] >= 0:
                     put(int(table.gpu[number].size[spent]))
                 else:
-                    self._read_shared(table, number, self.levels, spent, put)
+                    several = table.gpu[number].shares.values()
+                    best = max(several, key=lambda one: float(one.grown[-1, min(spent, one.grown.shape[1] - 1)]))
+                    self._read_shared(best, table.worth, self.levels, spent, put)
         while table.rest_size[units] >= 0:
             size = int(table.rest_size[units])
             put(size)
@@ -325,15 +337,14 @@ class Pricer:
         return worth, content
 
     @staticmethod
-    def _row(table: Table, level: int, count: int) -> Real:
+    def _row(shares: Shares, level: int, count: int) -> Real:
         """Worth of a GPU of which that much is free, by CPU."""
-        row = table.gpu[0].shares.grown[level]
+        row = shares.grown[level]
         return np.concatenate([row, np.full(count - len(row), row[-1])])
 
     @staticmethod
-    def _read_shared(table: Table, number: int, level: int, units: int, put: t.Callable[[int], None]) -> None:
+    def _read_shared(shares: Shares, worth: Real, level: int, units: int, put: t.Callable[[int], None]) -> None:
         """What shares one GPU."""
-        shares = table.gpu[number].shares
         units = min(units, shares.base.shape[1] - 1)
         if shares.used is not None:
             bits = int(shares.used[level, units])
@@ -350,7 +361,7 @@ class Pricer:
                 step = max(1, share)
                 if step > level or cpu > units:
                     continue
-                if base[level - step, units - cpu] + table.worth[size] >= base[level, units] - TINY:
+                if base[level - step, units - cpu] + worth[size] >= base[level, units] - TINY:
                     put(size)
                     level, units = level - step, units - cpu
                     break
@@ -391,8 +402,8 @@ class Pricer:
         cpu = int(groups.cpu_milli[group]) - sum(int(sizes.cpu_milli[size]) * copies for size, copies in kept.items())
         for kind in range(2):
             room[kind] -= sum(int(needs[kind][size]) * copies for size, copies in kept.items())
-        free = self.left(group, kept)
-        if free is None:
+        left = self.left(group, kept)
+        if left is None:
             return {}
         for size in np.argsort(-worth, kind="stable"):
             if worth[size] <= TINY:
@@ -403,7 +414,7 @@ class Pricer:
                 and sizes.cpu_milli[one] <= cpu
                 and sizes.memory_mib[one] <= room[0]
                 and sizes.network_mbit[one] <= room[1]
-                and self._take(free, int(sizes.gpus[one]), int(sizes.share[one]))
+                and self._take(left, int(sizes.gpus[one]), int(sizes.share[one]), int(sizes.kin[one]))
             ):
                 kept[one] = kept.get(one, 0) + 1
                 cpu -= int(sizes.cpu_milli[one])
@@ -411,28 +422,28 @@ class Pricer:
                 room[1] -= int(sizes.network_mbit[one])
         return kept
 
-    def left(self, group: int, content: Content) -> list[int] | None:
-        """What is free of each GPU under that content; None if it does not fit."""
-        sizes, free = self.packing.sizes, list(self.packing.groups.gpus[group])
-        copies = [
-            (int(sizes.gpus[s]), int(sizes.share[s]))
-            for s, number in sorted(content.items())
-            for _unused in range(number)
-        ]
-        places = layout(copies, free)
+    def left(self, group: int, content: Content) -> list[tuple[int, int]] | None:
+        """What is free of each GPU under that content, and the kin that shares it; None if it does not fit."""
+        sizes, groups = self.packing.sizes, self.packing.groups
+        every = [size for size, number in sorted(content.items()) for _unused in range(number)]
+        copies = [(int(sizes.gpus[size]), int(sizes.share[size])) for size in every]
+        kins = [int(sizes.kin[size]) for size in every]
+        places = layout(copies, groups.gpus[group], kins, groups.kin[group])
         if places is None:
             return None
-        for (_unused, share), place in zip(copies, places):
+        left = list(zip(groups.gpus[group], groups.kin[group]))
+        for (_unused, share), kin, place in zip(copies, kins, places):
             for gpu in place:
-                free[gpu] -= share
-        return free
+                left[gpu] = (left[gpu][0] - share, kin)
+        return left
 
     @staticmethod
-    def _take(free: list[int], gpus: int, share: int) -> bool:
+    def _take(left: list[tuple[int, int]], gpus: int, share: int, kin: int) -> bool:
         """Take that of the tightest GPUs that have it; False, and nothing taken, if there are too few."""
-        chosen = sorted((left, gpu) for gpu, left in enumerate(free) if left >= share)[:gpus]
+        good = ((free, gpu) for gpu, (free, of) in enumerate(left) if free >= share and (free == FULL or of == kin))
+        chosen = sorted(good)[:gpus]
         if len(chosen) < gpus:
             return False
-        for _unused, gpu in chosen:
-            free[gpu] -= share
+        for free, gpu in chosen:
+            left[gpu] = (free - share, kin)
         return True

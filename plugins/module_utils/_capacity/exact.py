@@ -317,8 +317,9 @@ def realise(
     for node in sorted(on_node):
         held = on_node[node]
         works = [case.kinds[number].work for number, _unused in held]
-        free = [int(left) for left in board.gpu[node] if left >= 0]
-        slots = layout([(work.gpus, work.gpu_share_milli if work.gpus else 0) for work in works], free)
+        needs = [(work.gpus, work.gpu_share_milli if work.gpus else 0) for work in works]
+        free, present = [left for left, _unused in board.shared(node)], [kin for _unused, kin in board.shared(node)]
+        slots = layout(needs, free, [work.kin for work in works], present)
         if slots is None:
             raise AssertionError(f"a content does not fit on {case.nodes[node].name}")
         for (number, workload), gpus in zip(held, slots):

@@ -34,6 +34,7 @@ def needs(work: Workload) -> str:
             part = f"a MIG instance {work.mig_profile} of a {models}"
         elif work.gpu_share_milli < 1000:
             part = f"{work.gpu_share_milli / 10:g} % of a {models}"
+        part += " that only interactive work shares" if work.kin else ""
         memory = f" with {work.gpu_memory_mib} MiB" if work.gpu_memory_mib else ""
         parts.append(part + memory)
     if work.cpu_milli:
@@ -190,7 +191,7 @@ def _nearest(board: Board, number: int, could: t.Any) -> tuple[str, dict[str, in
     work = board.case.kinds[number].work
     best: tuple[float, int, dict[str, int]] = (float("inf"), -1, {})
     for place in could:
-        gpus = int((board.gpu[place] >= work.gpu_share_milli).sum())
+        gpus = int((board.usable(work, int(place)) >= work.gpu_share_milli).sum())
         lacks = {
             "GPUs": max(0, work.gpus - gpus),
             "milli-cores": max(0, work.cpu_milli - int(board.cpu[place])),

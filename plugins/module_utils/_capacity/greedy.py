@@ -63,7 +63,8 @@ def consolidate(board: Board, number: int, nodes: Whole) -> tuple[Real, Whole]:
     """A used GPU, else a used node, else the node that holds most."""
     work = board.case.kinds[number].work
     free = _free(board, nodes).sum(1)
-    gpu = np.where(board.gpu[nodes] >= max(1, work.gpu_share_milli), board.gpu[nodes], 10 * FULL).min(1)
+    usable = board.usable(work, nodes)
+    gpu = np.where(usable >= max(1, work.gpu_share_milli), usable, 10 * FULL).min(1)
     used = board.holds[nodes] > 0
     tier = np.where((gpu < FULL) & (work.gpus > 0), 0, np.where(used, 1, 2))
     return tier * 100.0 + np.where(tier == 2, 10 - free, gpu / (100 * FULL) + free), _any_slot(nodes)
@@ -106,8 +107,9 @@ class FragmentationGradient:
             after[whole & (np.cumsum(whole, 1) <= work.gpus)] = 0
             return self.lost(cpu, after, nodes) - before, _any_slot(nodes)
         best, slot = np.full(len(nodes), NEVER), np.zeros(len(nodes), np.int64)
+        usable = board.usable(work, nodes)
         for gpu in range(board.gpu.shape[1]):
-            can = board.gpu[nodes, gpu] >= work.gpu_share_milli
+            can = usable[:, gpu] >= work.gpu_share_milli
             if not can.any():
                 continue
             after = board.gpu[nodes[can]].copy()

@@ -19,8 +19,17 @@ Place = t.Tuple[int, ...]
 Way = t.Tuple[t.Tuple[int, int], ...]
 
 
-def layout(copies: t.Sequence[tuple[int, int]], free: t.Sequence[int]) -> list[Place] | None:
-    """GPU numbers of each copy (GPUs, share of each in thousandths), or None if they do not fit on what is free."""
+def layout(
+    copies: t.Sequence[tuple[int, int]],
+    free: t.Sequence[int],
+    kins: t.Sequence[int] = (),
+    present: t.Sequence[int] = (),
+) -> list[Place] | None:
+    """GPU numbers of each copy (GPUs, share of each in thousandths), or None if they do not fit on what is free.
+
+    ``kins`` are those of the copies and ``present`` of what shares each GPU already: no GPU is shared by two kins.
+    Without them all are of one.
+    """
     room = list(free)
     places: list[Place] = [()] * len(copies)
     for number in sorted(range(len(copies)), key=lambda one: -copies[one][0]):
@@ -34,12 +43,34 @@ def layout(copies: t.Sequence[tuple[int, int]], free: t.Sequence[int]) -> list[P
             room[gpu] = 0
         places[number] = tuple(whole)
     shared = [number for number, (gpus, share) in enumerate(copies) if gpus and share < FULL]
-    slots = _shares([copies[number][1] for number in shared], room)
+    shares = [copies[number][1] for number in shared]
+    if any(kins) or any(present):
+        slots = _by_kin(shares, [kins[number] for number in shared], room, present)
+    else:
+        slots = _shares(shares, room)
     if slots is None:
         return None
     for number, gpu in zip(shared, slots):
         places[number] = (gpu,)
     return places
+
+
+def _by_kin(
+    shares: t.Sequence[int], kins: t.Sequence[int], room: t.Sequence[int], present: t.Sequence[int]
+) -> list[int] | None:
+    """As below for two kins: one takes as few of the GPUs that are wholly free as it can, the other has the rest."""
+    fresh = [gpu for gpu, left in enumerate(room) if left == FULL]
+    order = sorted(range(len(shares)), key=lambda number: -kins[number])
+    first = sum(kins)
+    for taken in range(len(fresh) + 1):
+        own = {*fresh[:taken], *(gpu for gpu, left in enumerate(room) if left < FULL and present[gpu])}
+        mine = [left if gpu in own else 0 for gpu, left in enumerate(room)]
+        theirs = [0 if gpu in own else left for gpu, left in enumerate(room)]
+        slots = _shares([shares[number] for number in order[:first]], mine)
+        if slots is not None:
+            others = _shares([shares[number] for number in order[first:]], theirs)
+            return None if others is None else [slot for _unused, slot in sorted(zip(order, slots + others))]
+    return None
 
 
 def _shares(shares: t.Sequence[int], free: t.Sequence[int]) -> list[int] | None:

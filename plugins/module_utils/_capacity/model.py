@@ -17,7 +17,7 @@ from .._energy.curves import read_curves, shipped
 from .._errors import EnergyError
 from . import mig
 from ._problem_table import PROBLEM
-from .limits import PowerChoice, PowerLimits, choose, limited
+from .limits import INTERACTIVE, PowerChoice, PowerLimits, choose, limited
 
 SCHEMA_VERSION = 1
 MAX_NODES = 100_000
@@ -112,6 +112,12 @@ class Workload:
     def gpu_milli(self) -> int:
         """GPU of one copy in thousandths."""
         return self.gpus * self.gpu_share_milli
+
+    @property
+    def kin(self) -> int:
+        """Copies share a GPU by time only with their kin: 1 where somebody waits for each answer, else 0."""
+        by_time = self.gpus and self.gpu_share_milli < 1000 and not self.mig_profile
+        return int(bool(by_time) and self.latency_class == INTERACTIVE)
 
     def admits(self, node: Node) -> bool:
         """Whether a copy may be on that node when it is empty."""

@@ -28,7 +28,8 @@ Content = t.Dict[int, int]
 class Groups:
     """Nodes that no rule tells apart, G groups. ``gpus``: what is free of each GPU of such a node, whole ones first.
 
-    Groups with the same number in ``stock`` are the same nodes in different settings: ``count`` is of all of them.
+    ``kin`` is that of what shares each GPU, which only its kin may share too; 0 for those that are wholly free. Groups
+    with the same number in ``stock`` are the same nodes in different settings: ``count`` is of all of them.
     """
 
     cpu_milli: Whole
@@ -36,26 +37,31 @@ class Groups:
     network_mbit: Whole
     count: Whole
     gpus: list[tuple[int, ...]]
+    kin: list[tuple[int, ...]]
     stock: Whole
 
     def whole(self, group: int) -> int:
         """How many GPUs of a node of that group are wholly free."""
         return sum(1 for free in self.gpus[group] if free == FULL)
 
-    def partial(self, group: int) -> tuple[int, ...]:
-        """What is free of the GPUs of which something is taken."""
-        return tuple(free for free in self.gpus[group] if free != FULL)
+    def partial(self, group: int) -> tuple[tuple[int, int], ...]:
+        """What is free of the GPUs of which something is taken, and its kin."""
+        return tuple((free, kin) for free, kin in zip(self.gpus[group], self.kin[group]) if free != FULL)
 
 
 @dataclass
 class Sizes:
-    """What one copy needs, T sizes. ``share`` is of each GPU; ``most`` is how many copies one node may hold."""
+    """What one copy needs, T sizes. ``share`` is of each GPU; ``most`` is how many copies one node may hold.
+
+    No GPU is shared by copies of different ``kin``.
+    """
 
     cpu_milli: Whole
     memory_mib: Whole
     network_mbit: Whole
     gpus: Whole
     share: Whole
+    kin: Whole
     most: Whole
 
     def milli(self) -> Whole:

@@ -17,6 +17,8 @@ if t.TYPE_CHECKING:
     from .numeric import Real
 
 MAX_PATTERNS = 3000
+# Kin, and thousandths of a GPU.
+Share = t.Tuple[int, int]
 
 
 def patterns(shares: t.Iterable[int]) -> list[dict[int, int]] | None:
@@ -41,6 +43,17 @@ def patterns(shares: t.Iterable[int]) -> list[dict[int, int]] | None:
     return found if extend(0, FULL, {}) else None
 
 
+def _ways(shares: t.Iterable[Share]) -> list[dict[Share, int]] | None:
+    """The same of shares of different kin, which no GPU holds together."""
+    found: list[dict[Share, int]] = []
+    for kin in sorted({kin for kin, _unused in shares}):
+        ways = patterns(share for of, share in shares if of == kin)
+        if ways is None:
+            return None
+        found += [{(kin, share): copies for share, copies in way.items()} for way in ways]
+    return found
+
+
 def relaxation(packing: Packing, seconds: float) -> tuple[float, Real] | None:
     """(bound, prices of the rows); None if it could not be solved in that time."""
     matrix = Matrix()
@@ -48,7 +61,7 @@ def relaxation(packing: Packing, seconds: float) -> tuple[float, Real] | None:
         matrix.row(row.low, row.high)
     for variable in packing.variables:
         matrix.column(-variable.worth, variable.low, variable.high, variable.uses.items())
-    known: dict[tuple[int, ...], list[dict[int, int]] | None] = {}
+    known: dict[tuple[Share, ...], list[dict[Share, int]] | None] = {}
     groups = packing.groups
     shared = {
         int(stock): matrix.row(-INFINITY, float(groups.count[groups.stock == stock][0]))
@@ -71,7 +84,7 @@ def _group(
     packing: Packing,
     group: int,
     stock: int | None,
-    known: dict[tuple[int, ...], list[dict[int, int]] | None],
+    known: dict[tuple[Share, ...], list[dict[Share, int]] | None],
 ) -> None:
     """The rows and columns of one group of nodes."""
     groups, sizes = packing.groups, packing.sizes
@@ -79,9 +92,10 @@ def _group(
     if not fitting:
         return
     whole, partial = groups.whole(group), groups.partial(group)
-    shares = tuple(sorted({int(sizes.share[i]) for i in fitting if sizes.gpus[i] == 1 and sizes.share[i] < FULL}))
+    shared = [i for i in fitting if sizes.gpus[i] == 1 and sizes.share[i] < FULL]
+    shares = tuple(sorted({(int(sizes.kin[i]), int(sizes.share[i])) for i in shared}))
     if shares not in known:
-        known[shares] = patterns(shares)
+        known[shares] = _ways(shares)
     ways = None if partial else known[shares]
     needs = {
         name: matrix.row(-INFINITY, 0.0)
@@ -105,7 +119,7 @@ def _group(
         entries += [(row, float(getattr(sizes, name)[i])) for name, row in needs.items()]
         number, share = int(sizes.gpus[i]), int(sizes.share[i])
         if number and ways is not None and share < FULL:
-            entries.append((by_share[share], 1.0))
+            entries.append((by_share[int(sizes.kin[i]), share], 1.0))
         elif number:
             entries.append((free, number * share / FULL))
         entries += [(row, float(number // step)) for step, row in several.items() if number >= step]

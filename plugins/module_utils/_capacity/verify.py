@@ -58,29 +58,43 @@ def _node(node: Node, held: t.Sequence[tuple[Workload, t.Sequence[int]]]) -> t.I
             yield f"{node.name}: {need} {used} of {room}"
     used_gpu: dict[int, int] = collections.defaultdict(int)
     instances: dict[int, list[str]] = collections.defaultdict(list)
+    waited: dict[int, set[bool]] = collections.defaultdict(set)
     for work, gpus in held:
-        if work.engine and node.engine and work.engine != node.engine:
-            yield f"{node.name}: belongs to {node.engine}, and {work.name} to {work.engine}"
-        if len(gpus) != work.gpus or len(set(gpus)) != len(gpus):
-            yield f"{node.name}: {work.name} needs {work.gpus} GPUs, got {list(gpus)}"
-        if work.gpus and work.gpu_models and node.gpu_model not in work.gpu_models:
-            yield f"{node.name}: {work.name} does not run on {node.gpu_model}"
-        if work.gpu_share_milli < 1000 and node.mig_slices and not work.mig_profile:
-            yield f"{node.name}: {work.name} shares a GPU that only MIG may cut"
-        if work.gpus and work.gpu_memory_mib > node.gpu_memory_mib * work.gpu_share_milli / 1000:
-            yield f"{node.name}: {work.name} needs {work.gpu_memory_mib} MiB of GPU memory"
+        yield from unsuited(node, work, gpus)
         for gpu in gpus:
             used_gpu[gpu] += work.gpu_share_milli
             if work.mig_profile:
                 instances[gpu].append(work.mig_profile)
+            elif work.gpu_share_milli < 1000:
+                waited[gpu].add(work.latency_class == "interactive")
     for gpu, used in used_gpu.items():
+        if used > 1000:
+            yield f"{node.name}: GPU {gpu} is used to {used} of 1000"
+    for gpu, both in waited.items():
+        if len(both) > 1:
+            yield f"{node.name}: GPU {gpu} is shared by interactive and other work"
+    for gpu, profiles in instances.items():
+        if len(profiles) > 1 and not can_be_cut(profiles, node.mig_slices, node.gpu_memory_mib):
+            yield f"{node.name}: GPU {gpu} has no layout of {', '.join(sorted(profiles))}"
+
+
+def unsuited(node: Node, work: Workload, gpus: t.Sequence[int]) -> t.Iterator[str]:
+    """Why one copy must not be on those GPUs of a node, whatever else is there."""
+    if work.engine and node.engine and work.engine != node.engine:
+        yield f"{node.name}: belongs to {node.engine}, and {work.name} to {work.engine}"
+    if len(gpus) != work.gpus or len(set(gpus)) != len(gpus):
+        yield f"{node.name}: {work.name} needs {work.gpus} GPUs, got {list(gpus)}"
+    if work.gpus and work.gpu_models and node.gpu_model not in work.gpu_models:
+        yield f"{node.name}: {work.name} does not run on {node.gpu_model}"
+    if work.gpus and work.gpu_memory_mib > node.gpu_memory_mib * work.gpu_share_milli / 1000:
+        yield f"{node.name}: {work.name} needs {work.gpu_memory_mib} MiB of GPU memory"
+    if work.gpu_share_milli < 1000 and node.mig_slices and not work.mig_profile:
+        yield f"{node.name}: {work.name} shares a GPU that only MIG may cut"
+    if work.mig_profile and not can_be_cut([work.mig_profile], node.mig_slices, node.gpu_memory_mib):
+        yield f"{node.name}: {work.name} needs a MIG instance {work.mig_profile}"
+    for gpu in gpus:
         if not 0 <= gpu < node.gpus:
             yield f"{node.name}: no GPU {gpu}"
-        elif used > 1000:
-            yield f"{node.name}: GPU {gpu} is used to {used} of 1000"
-    for gpu, profiles in instances.items():
-        if not can_be_cut(profiles, node.mig_slices, node.gpu_memory_mib):
-            yield f"{node.name}: GPU {gpu} has no layout of {', '.join(sorted(profiles))}"
 
 
 # Places of memory of a GPU by its compute slices; where an instance may begin, by the slices and places it takes.
@@ -244,6 +258,8 @@ def _takes_less(work: Workload, other: Workload, node: Node) -> bool:
     if any(getattr(work, need) > getattr(other, need) for need in needs):
         return False
     if work.gpus != other.gpus or work.gpu_share_milli > other.gpu_share_milli:
+        return False
+    if work.latency_class != other.latency_class and work.gpu_share_milli < 1000:
         return False
     if work.gpu_models and node.gpu_model not in work.gpu_models:
         return False

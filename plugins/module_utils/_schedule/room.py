@@ -38,6 +38,7 @@ def kinds_of(timed: Timed) -> tuple[Case, list[int]]:
             work.gpu_models,
             work.gpu_memory_mib,
             work.mig_profile,
+            work.kin,
             work.engine,
             work.project if work.project in ruled else "",
         )
@@ -98,7 +99,7 @@ class Room(Board):
             if need:
                 most = np.minimum(most, free[nodes] // need)
         if work.gpus:
-            gpu = np.maximum(self.gpu[nodes], 0) // work.gpu_share_milli
+            gpu = np.maximum(self.usable(work, nodes), 0) // work.gpu_share_milli
             most = np.minimum(most, gpu.sum(1) // work.gpus)
         if work.most_per_node:
             most = np.minimum(most, work.most_per_node)
@@ -191,7 +192,9 @@ class Finder:
             # A GPU without cores is of no use to anybody.
             score = score + 10 * room.has_gpu[nodes]
         node = int(nodes[int(score.argmin())])
-        free = room.gpu[node] if held is None else np.minimum(room.gpu[node], held.later.gpu[node])
+        free = room.usable(work, node)
+        if held is not None:
+            free = np.minimum(free, held.later.usable(work, node))
         spot = (node, slots(free, work.gpus, work.gpu_share_milli) if work.gpus else ())
         room.take(number, spot)
         if held is not None:
@@ -208,5 +211,5 @@ class Finder:
         ):
             if need > min(int(now[node]), int(then[node])):
                 return False
-        free = np.minimum(room.gpu[node], later.gpu[node])
+        free = np.minimum(room.usable(work, node), later.usable(work, node))
         return not work.gpus or int((free >= work.gpu_share_milli).sum()) >= work.gpus

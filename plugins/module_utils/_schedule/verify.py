@@ -9,7 +9,7 @@ from __future__ import annotations
 import collections
 import typing as t
 
-from .._capacity.verify import can_be_cut
+from .._capacity.verify import unsuited
 
 if t.TYPE_CHECKING:
     from .._capacity.model import Node, Workload
@@ -73,22 +73,9 @@ def _node(node: Node, runs: t.Sequence[Run], jobs: t.Mapping[str, Job]) -> t.Ite
     room = {"cpu_milli": node.cpu_milli, "memory_mib": node.memory_mib, "network_mbit": node.network_mbit}
     used = dict.fromkeys(room, 0)
     gpu: dict[int, int] = collections.defaultdict(int)
+    waited: collections.Counter[tuple[int, bool]] = collections.Counter()
     for run in runs:
-        work = jobs[run.workload].work
-        if work.engine and node.engine and work.engine != node.engine:
-            yield f"{node.name}: belongs to {node.engine}, and {work.name} to {work.engine}"
-        if len(run.gpus) != work.gpus or len(set(run.gpus)) != len(run.gpus):
-            yield f"{node.name}: {work.name} needs {work.gpus} GPUs, got {list(run.gpus)}"
-        if work.gpus and work.gpu_models and node.gpu_model not in work.gpu_models:
-            yield f"{node.name}: {work.name} does not run on {node.gpu_model}"
-        if work.gpus and work.gpu_memory_mib > node.gpu_memory_mib * work.gpu_share_milli / 1000:
-            yield f"{node.name}: {work.name} needs {work.gpu_memory_mib} MiB of GPU memory"
-        if work.mig_profile and not can_be_cut([work.mig_profile], node.mig_slices, node.gpu_memory_mib):
-            yield f"{node.name}: {work.name} needs a MIG instance {work.mig_profile}"
-        if node.mig_slices and work.gpu_share_milli < 1000 and not work.mig_profile:
-            yield f"{node.name}: {work.name} shares a GPU that only MIG may cut"
-        if any(not 0 <= one < node.gpus for one in run.gpus):
-            yield f"{node.name}: no GPU {max(run.gpus)}"
+        yield from unsuited(node, jobs[run.workload].work, run.gpus)
     for moment, ended, begun in _moments(runs):
         for sign, some in ((-1, ended), (1, begun)):
             for run in some:
@@ -97,12 +84,16 @@ def _node(node: Node, runs: t.Sequence[Run], jobs: t.Mapping[str, Job]) -> t.Ite
                     used[need] += sign * getattr(work, need)
                 for one in run.gpus:
                     gpu[one] += sign * work.gpu_share_milli
+                    if work.gpu_share_milli < 1000 and not work.mig_profile:
+                        waited[one, work.latency_class == "interactive"] += sign
         for need, most in room.items():
             if used[need] > most:
                 yield f"{node.name}: {need} {used[need]} of {most} at {moment}"
         for one, share in gpu.items():
             if share > 1000:
                 yield f"{node.name}: GPU {one} is used to {share} of 1000 at {moment}"
+            if waited[one, True] and waited[one, False]:
+                yield f"{node.name}: GPU {one} is shared by interactive and other work at {moment}"
 
 
 def _times(

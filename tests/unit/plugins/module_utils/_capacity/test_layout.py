@@ -69,3 +69,34 @@ def test_a_place_is_found_where_there_is_one(shares: list[int], free: list[int])
     places = layout(copies, free)
     assert (places is not None) == fits(sorted(shares, reverse=True), free)
     assert places is None or min(left(copies, free, places)) >= 0
+
+
+def fits_by_kin(shares: list[tuple[int, int]], free: list[tuple[int, int]]) -> bool:
+    """All ways, one after the other; free and kin of each GPU."""
+    if not shares:
+        return True
+    (share, kin), rest = shares[0], shares[1:]
+    ways = {
+        tuple(sorted(free[:gpu] + [(room - share, kin)] + free[gpu + 1 :]))
+        for gpu, (room, of) in enumerate(free)
+        if room >= share and (room == 1000 or of == kin)
+    }
+    return any(fits_by_kin(rest, list(way)) for way in ways)
+
+
+@settings(max_examples=200, deadline=None, derandomize=True, database=None)
+@given(
+    shares=st.lists(st.tuples(st.sampled_from([250, 330, 500, 700]), st.integers(0, 1)), max_size=6),
+    free=st.lists(st.tuples(st.sampled_from([1000, 1000, 700, 500]), st.integers(0, 1)), min_size=1, max_size=4),
+)
+def test_two_kins_share_no_gpu(shares: list[tuple[int, int]], free: list[tuple[int, int]]) -> None:
+    copies = [(1, share) for share, _kin in shares]
+    kins, rooms, present = [kin for _share, kin in shares], [room for room, _kin in free], [kin for _room, kin in free]
+    places = layout(copies, rooms, kins, present)
+    assert (places is not None) == fits_by_kin(shares, free)
+    if places is not None:
+        assert min(left(copies, rooms, places), default=0) >= 0
+        on: dict[int, set[int]] = {gpu: {kin} for gpu, (room, kin) in enumerate(free) if room < 1000}
+        for place, kin in zip(places, kins, strict=True):
+            on.setdefault(place[0], set()).add(kin)
+        assert all(len(both) == 1 for both in on.values())

@@ -233,7 +233,7 @@ def test_the_check_knows_places_and_not_parts() -> None:
     assert broken_rules(small, placed[:2]) == broken_rules(small, placed[1:]) == []
     assert broken_rules(small, placed) == ["n0: GPU 0 has no layout of 1g.10gb, 3g.40gb, 3g.40gb"]
     elsewhere = replace(asked, nodes=(replace(asked.nodes[0], mig_slices=0),))
-    assert broken_rules(elsewhere, placed[:1]) == ["n0: GPU 0 has no layout of 3g.40gb"]
+    assert broken_rules(elsewhere, placed[:1]) == ["n0: half needs a MIG instance 3g.40gb"]
     shared = replace(asked, workloads=(replace(asked.workloads[0], mig_profile=""),))
     assert broken_rules(shared, placed[:1]) == ["n0: half shares a GPU that only MIG may cut"]
 
