@@ -2,7 +2,8 @@
 # Power, energy and CO2 of our plan beside those of common placements, on the data of a real GPU cluster.
 # Copyright (c) 2026 aidc.ops contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Usage: benchmarks/energy.py NODES.csv PODS.csv [--ratio 0.5] [--draw all|idle] [--co2-grams GRAMS] [--json]
+"""Usage: benchmarks/energy.py NODES.csv PODS.csv [--ratio 0.5] [--draw all|idle] [--slowdown PERCENT]
+[--co2-grams GRAMS] [--json]
 
 Draws pods of the openb trace as benchmarks/openb.py does until they ask for RATIO times the GPUs there are, and places
 them on all nodes: spread (the emptiest node first, which is what the Kubernetes scheduler prefers), first fit and best
@@ -17,6 +18,10 @@ multiplies.
 
 The trace does not say how fast a pod is on each model of GPU, so with --draw all a plan may save by taking GPUs that
 draw less and may be slower. --draw idle leaves the power of the load out: what is left is saved by switching off alone.
+
+With --slowdown every second pod with GPUs is taken for training (class C(vision_training); the trace does not say what
+it is), which may be so much slower, and has the power limit of the shipped curves on V100 and P100. The nodes have the
+limits that their pods let them have, in every row.
 """
 
 from __future__ import annotations
@@ -35,10 +40,12 @@ sys.path.insert(0, str(ROOT / ".ansible" / "collections"))
 from ansible_collections.aidc.ops.benchmarks import openb
 from ansible_collections.aidc.ops.plugins.module_utils._capacity.board import Board
 from ansible_collections.aidc.ops.plugins.module_utils._capacity.greedy import fill
+from ansible_collections.aidc.ops.plugins.module_utils._capacity.limits import PowerLimits, choose, limited
 from ansible_collections.aidc.ops.plugins.module_utils._capacity.model import Node, Policy, Problem, Workload
 from ansible_collections.aidc.ops.plugins.module_utils._capacity.planner import gap_percent, make_plan, prepare
 from ansible_collections.aidc.ops.plugins.module_utils._capacity.score import spent
 from ansible_collections.aidc.ops.plugins.module_utils._capacity.strategies import arrival
+from ansible_collections.aidc.ops.plugins.module_utils._energy.curves import shipped
 from ansible_collections.aidc.ops.plugins.module_utils._energy.report import carbon_kg, kilowatt_hours
 
 if TYPE_CHECKING:
@@ -54,6 +61,9 @@ GPU_WATTS = {
     "V100M16": (30, 300),
     "V100M32": (30, 300),
 }
+# Models of the trace that a curve is of.
+CURVE_OF = {"V100M16": "V100", "V100M32": "V100", "P100": "P100"}
+TRAINING = "vision_training"
 # A processor of 16 cores and 32 threads; the trace counts threads.
 CPU_IDLE, CPU_FULL, CPU_THREADS = 15, 120, 32
 DAY_HOURS = 24.0
@@ -76,7 +86,9 @@ def powered(node: Node, draw: str, pue: float) -> Node:
     """The node with its idle power and, unless ``draw`` is ``idle``, what its load adds."""
     idle, full = GPU_WATTS.get(node.gpu_model, (0, 0))
     threads = node.cpu_milli / 1000
-    node = replace(node, idle_watts=pue * (node.gpus * idle + threads * CPU_IDLE / CPU_THREADS))
+    node = replace(
+        node, idle_watts=pue * (node.gpus * idle + threads * CPU_IDLE / CPU_THREADS), gpu_idle_watts=pue * idle
+    )
     if draw == "idle":
         return node
     return replace(node, gpu_watts=pue * (full - idle), core_watts=pue * (CPU_FULL - CPU_IDLE) / CPU_THREADS)
@@ -91,7 +103,27 @@ def problem_of(options: argparse.Namespace) -> Problem:
     gpu_milli = sum(node.gpus for node in nodes) * 1000
     pods = openb.drawn(openb.read_pods(options.pods), gpu_milli, options.ratio, options.seed)
     works = [Workload(f"pod-{number:06}", **pod) for number, pod in enumerate(pods)]
+    if options.slowdown is not None:
+        works = slowed(works, nodes, options)
     return Problem(tuple(nodes), tuple(works), policy=Policy(objectives=("allocation", "energy")))
+
+
+def slowed(works: list[Workload], nodes: list[Node], options: argparse.Namespace) -> list[Workload]:
+    """The pods with the power limits that half of those with GPUs may have."""
+    gpus = [number for number, work in enumerate(works) if work.gpus]
+    for number in gpus[::2]:
+        works[number] = replace(works[number], workload_class=TRAINING)
+    curves = [
+        one._replace(
+            model=model,
+            points=tuple(point._replace(limit_watts=options.pue * point.limit_watts) for point in one.points),
+        )
+        for model, of in CURVE_OF.items()
+        for one in shipped()
+        if one.model == of
+    ]
+    choices = choose(PowerLimits(slowdown_percent=options.slowdown), curves, nodes, works)
+    return [limited(work, choices) for work in works]
 
 
 def spread(board: Board, number: int, nodes: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -145,6 +177,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("pods", type=Path, metavar="PODS.csv")
     parser.add_argument("--ratio", type=float, default=0.5, help="GPUs asked for by GPUs there are")
     parser.add_argument("--draw", choices=("all", "idle"), default="all", help="idle: leave the power of the load out")
+    parser.add_argument("--slowdown", type=float, help="percent by which training may be slower under power limits")
     parser.add_argument("--co2-grams", type=float, help="grams of CO2 for a kWh where you are")
     parser.add_argument("--pue", type=float, default=1.0, help="power of the site by that of its nodes")
     parser.add_argument("--seed", type=int, default=42)

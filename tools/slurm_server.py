@@ -72,12 +72,14 @@ def _unpack(target: Path) -> None:
 class SlurmServer:
     """A cluster of ``nodes`` names, of which the first ``alive`` have a slurmd. Use it with ``with``.
 
-    Each node has ``gpus`` GPUs, which are plain files; the last node, of those alive, has none.
+    Each node has ``gpus`` GPUs, which are plain files; the last node, of those alive, has none. With ``saving`` Slurm
+    switches nodes off and on: a node is its slurmd.
     """
 
-    def __init__(self, folder: Path, nodes: int, alive: int, gpus: int = 0) -> None:
+    def __init__(self, folder: Path, nodes: int, alive: int, gpus: int = 0, saving: bool = False) -> None:
         self.folder = folder
         self.gpus = gpus
+        self.saving = saving
         self.names = [f"gpu{number}" for number in range(1, nodes + 1)]
         self.alive = self.names[:alive]
         self._tree = unpacked()
@@ -95,6 +97,8 @@ class SlurmServer:
         # They look at the name they were started by: a slurmctld with another one knows of no GPUs.
         for name in ("slurmctld", "slurmd", "slurmstepd"):
             (folder / "sbin" / name).symlink_to(self._tree / "usr" / "sbin" / f"{name}-wlm")
+        if saving:
+            self._write_switches()
         key = folder / "munge.key"
         key.write_bytes(os.urandom(1024))
         key.chmod(0o400)
@@ -252,6 +256,10 @@ class SlurmServer:
             "ReturnToService=1",
             "KillWait=1",
         ]
+        if self.saving:
+            lines += [f"{key}Program={self.folder / key.lower()}" for key in ("Suspend", "Resume")]
+            # Slurm switches hardly anything off by itself, for that is the plan's. Without a time its power saving is off.
+            lines += ["SuspendTime=86400", "SuspendTimeout=5", "ResumeTimeout=30"]
         with_gpus = [name for name in self.names if self.gpus and name != self.alive[-1]]
         if with_gpus:
             lines.append("GresTypes=gpu")
@@ -262,6 +270,20 @@ class SlurmServer:
             lines.append(f"NodeName={name} {where} CPUs=4 RealMemory=1000{gres} State=UNKNOWN")
         lines.append("PartitionName=main Nodes=ALL Default=YES State=UP MaxTime=INFINITE")
         return "\n".join(lines) + "\n"
+
+    def _write_switches(self) -> None:
+        """The programs that end and start slurmd; Slurm gives them a list of nodes."""
+        tree, folder = self._tree, self.folder
+        slurmd = f"{folder}/sbin/slurmd -f {folder}/slurm.conf -d {folder}/sbin/slurmstepd"
+        names = f'for name in $({tree}/usr/bin/scontrol show hostnames "$1"); do'
+        switches = {
+            "suspend": f"{names}\n  kill $(cat {folder}/run/slurmd.$name.pid)\ndone\n",
+            "resume": f"{names}\n  {slurmd} -N $name -b\ndone\n",
+        }
+        settings = "".join(f"export {key}={self.env[key]}\n" for key in ("SLURM_CONF", "LD_LIBRARY_PATH"))
+        for name, lines in switches.items():
+            (folder / name).write_text(f"#!/bin/sh\n{settings}{lines}", encoding="utf-8")
+            (folder / name).chmod(0o755)
 
     def _write_gpus(self, names: Sequence[str]) -> None:
         files = [self.folder / f"gpu{number}" for number in range(self.gpus)]
