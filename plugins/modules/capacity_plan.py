@@ -226,7 +226,7 @@ plan:
         performance: {description: How fast such work is under it; 1 is full speed., type: float}
         energy: {description: What such work takes under it; 1 is what it takes at full speed., type: float}
         origin: {description: Where that was measured., type: str}
-        reason: {description: Why that limit, or none., type: str}
+        reason: {description: "Why that limit, or none.", type: str}
     power_limits:
       description:
         - The power limit that the GPUs of each node in use may have, which is the highest that any of its work wants.

@@ -62,12 +62,12 @@ class Site(Console):
         how(slurm)
         self.state.write_bytes(pickle.dumps(slurm))
 
-    def apply(self, *arguments: str) -> tuple[int, str]:
+    def apply(self, *arguments: str, **variables: object) -> tuple[int, str]:
         # As seen from where the playbook is called.
         paths = {
             f"apply_{name}_path": os.path.relpath(self.folder / f"{name}.json", ROOT) for name in ("problem", "plan")
         }
-        return self.run("apply", *arguments, apply_policy={"power_off": True}, **paths)
+        return self.run("apply", *arguments, apply_policy={"power_off": True}, **paths, **variables)
 
 
 @pytest.fixture
@@ -116,4 +116,7 @@ def test_a_lost_node_is_told(site: Site) -> None:
     site.change(lose)
     status, told = site.apply()
     assert status != 0 and "gpu2: out of service now" in told and "make a new plan" in told, told
+    status, told = site.apply(apply_power=True, apply_gpu_hosts="all")
+    assert status != 0 and "gpu2: out of service now" in told, told
+    assert "PLAY [Lower the power limits]" not in told, "no GPU is slowed for a plan that is refused"
     assert site.slurm().changes == []
