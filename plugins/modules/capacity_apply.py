@@ -245,6 +245,9 @@ from ansible_collections.aidc.ops.plugins.module_utils._engines.kube_inputs impo
 from ansible_collections.aidc.ops.plugins.module_utils._engines.slurm_inputs import SlurmInputs
 from ansible_collections.aidc.ops.plugins.module_utils._errors import AidcOpsError, EngineError
 
+NAMING = ("partitions", "qos")
+"""What the policy gives names for, by project."""
+
 POLICY = {
     **{
         name: {"type": "bool", "default": False}
@@ -258,8 +261,10 @@ POLICY = {
             "dedicated",
             "scale",
             "priority",
+            "requests",
         )
     },
+    **{name: {"type": "dict", "default": {}} for name in NAMING},
     "most_out": {"type": "int", "default": 20},
 }
 
@@ -274,6 +279,18 @@ def content(params: dict[str, Any], name: str) -> Any:
             return json.load(stream)
     except (OSError, ValueError, RecursionError) as error:
         raise ApplyError(f"{name}_path: {path} cannot be read as JSON: {error}") from error
+
+
+def policy_of(given: dict[str, Any]) -> ApplyPolicy:
+    """The policy. ApplyError for what cannot be one."""
+    policy = ApplyPolicy(**given)
+    if policy.most_out < 0:
+        raise ApplyError(f"policy.most_out: {policy.most_out} is less than 0")
+    for option in NAMING:
+        for project, name in getattr(policy, option).items():
+            if not isinstance(name, str):
+                raise ApplyError(f"policy.{option}: {project:.80}: expected a name, got {name!s:.80}")
+    return policy
 
 
 def meant(params: dict[str, Any], wanted: Wanted) -> tuple[EngineSettings, Wanted]:
@@ -302,14 +319,16 @@ def opened(options: EngineSettings, wanted: Wanted, policy: ApplyPolicy) -> tupl
         cluster = KubeInputs(KubeApi(options.kubeconfig, options.context, options.timeout_seconds))
         names = kube_diff.workloads(wanted)
         return (
-            lambda: kube_diff.difference(wanted, cluster.now(names, policy.priority), policy),
+            lambda: kube_diff.difference(wanted, cluster.now(names, policy.priority, policy.requests), policy),
             lambda change: carry_out.in_kubernetes(change, cluster),
         )
     slurm = SlurmInputs(options.scontrol, options.squeue, options.timeout_seconds)
     projects = wanted.problem.projects
     accounts = [one.name for one in projects if policy.shares or one.quota_gpu_milli is not None]
     return (
-        lambda: slurm_diff.difference(wanted, slurm.now(accounts), policy),
+        lambda: slurm_diff.difference(
+            wanted, slurm.now(accounts, policy.qos.values(), bool(policy.partitions)), policy
+        ),
         lambda change: carry_out.in_slurm(change, slurm),
     )
 
@@ -353,10 +372,8 @@ def main() -> None:
         supports_check_mode=True,
     )
     params = module.params
-    policy = ApplyPolicy(**(params["policy"] or {}))
-    if policy.most_out < 0:
-        module.fail_json(msg=f"policy.most_out: {policy.most_out} is less than 0", differences=[])
     try:
+        policy = policy_of(params["policy"] or {})
         wanted = wanted_of(read_problem(content(params, "problem")), content(params, "plan"))
         options, wanted = meant(params, wanted)
         compare, make = opened(options, wanted, policy)
