@@ -359,8 +359,9 @@ def test_qos_without_accounting(site: Site) -> None:
     """This Slurm keeps no accounts, so it has no QOS either."""
     projects = [{"name": "vision", "quota_gpu_milli": 8000}, {"name": "chat"}]
     found = site.compare(FIRST, ApplyPolicy(qos={"vision": "cv"}), projects=projects)
-    refused = [(one.thing, one.why) for one in found.refused if one.kind == "qos"]
-    assert [thing for thing, _why in refused] == ["QOS cv"] and "keeps no accounts here" in refused[0][1]
+    refused = [(one.thing, one.why) for one in found.refused if one.kind == "limit"]
+    assert [thing for thing, _why in refused] == ["account vision", "QOS cv"]
+    assert all("keeps no accounts here" in why for _thing, why in refused)
 
 
 def test_shares_without_accounting(site: Site) -> None:

@@ -30,14 +30,14 @@ def limit_changes(wanted: Wanted, now: SlurmNow, policy: ApplyPolicy, found: Dif
             found.refused.append(NotDone("limit", thing, "Slurm has no such account; make it with sacctmgr"))
         else:
             _change("limit", thing, project.name, project, now.limits[project.name], found)
-    for name, owner in named(policy.qos, "QOS", wanted, found):
+    for name, owner in named(policy.qos, "limit", "QOS", wanted, found):
         thing = f"QOS {name}"
         if owner not in with_quota:
             found.notes.append(f"{owner} has no quota of GPUs in the problem, so the QOS {name} stays as it is.")
         elif now.no_limits:
-            found.refused.append(NotDone("qos", thing, now.no_limits))
+            found.refused.append(NotDone("limit", thing, now.no_limits))
         elif name not in now.qos:
-            found.refused.append(NotDone("qos", thing, "Slurm has no such QOS; make it with sacctmgr"))
+            found.refused.append(NotDone("limit", thing, "Slurm has no such QOS; make it with sacctmgr"))
         else:
             _change("qos_limit", thing, name, with_quota[owner], now.qos[name], found)
 

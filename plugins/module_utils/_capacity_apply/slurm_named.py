@@ -12,8 +12,8 @@ from ansible_collections.aidc.ops.plugins.module_utils._capacity_apply.wanted im
 from ansible_collections.aidc.ops.plugins.module_utils._engines.slurm_inputs import is_account
 
 
-def named(asked: t.Mapping[str, str], word: str, wanted: Wanted, found: Difference) -> list[tuple[str, str]]:
-    """Name and project, by name. What cannot be meant is refused; ``word`` says what is named."""
+def named(asked: t.Mapping[str, str], kind: str, word: str, wanted: Wanted, found: Difference) -> list[tuple[str, str]]:
+    """Name and project, by name. What cannot be meant is refused, as that kind; ``word`` says what is named."""
     known = {project.name for project in wanted.problem.projects} | {work.project for work in wanted.works.values()}
     projects: dict[str, list[str]] = {}
     for project, name in asked.items():
@@ -29,7 +29,7 @@ def named(asked: t.Mapping[str, str], word: str, wanted: Wanted, found: Differen
         elif unknown:
             why = f"the problem has no project {unknown[0]!r:.80}"
         if why:
-            found.refused.append(NotDone(word.lower(), f"{word} {name:.80}", why))
+            found.refused.append(NotDone(kind, f"{word} {name:.80}", why))
         else:
             meant.append((name, owners[0]))
     return meant

@@ -39,7 +39,7 @@ def partition_changes(wanted: Wanted, now: SlurmNow, policy: ApplyPolicy, found:
 def _usable(wanted: Wanted, now: SlurmNow, policy: ApplyPolicy, found: Difference) -> list[tuple[str, str]]:
     """Partition and project, where it is clear what the partition has and shall have."""
     usable = []
-    for name, project in named(policy.partitions, "partition", wanted, found):
+    for name, project in named(policy.partitions, "partition", "partition", wanted, found):
         thing = f"partition {name}"
         strange = set(now.partitions.get(name, ())) - set(now.nodes)
         if name not in now.partitions:

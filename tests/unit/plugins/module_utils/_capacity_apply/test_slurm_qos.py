@@ -40,7 +40,7 @@ def of_qos(changes: list[Change]) -> list[tuple[str, str, str, str]]:
 
 
 def refused(found: Difference) -> list[tuple[str, str]]:
-    return [(one.thing, one.why) for one in found.refused if one.kind == "qos"]
+    return [(one.thing, one.why) for one in found.refused if one.kind == "limit" and one.thing.startswith("QOS")]
 
 
 def test_nothing_is_asked_or_done_unless_it_is_wanted(site: Site) -> None:
