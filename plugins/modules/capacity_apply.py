@@ -15,11 +15,11 @@ description:
     missing. With C(--check --diff) it only shows them.
   - Jobs and pods are never bound to nodes. The scheduler decides, by inputs that this module sets.
   - In Slurm these are one reservation C(aidc_plan_PROJECT) with the nodes that the plan gives to one project alone, the
-    weights and features of nodes, the GPU limits and fair shares of accounts, holds and nice values of jobs, and the
-    power of nodes. A project has the name of its account. Weights and features last until slurmctld is started again;
-    apply the plan anew then.
-  - In Kubernetes these are the label C(aidc.ops/project) of nodes, a taint of the same name, and the replicas and
-    priorities of deployments and stateful sets.
+    weights and features of nodes, the nodes of partitions, the GPU limits and fair shares of accounts, the GPU limits
+    of QOS, holds and nice values of jobs, and the power of nodes. A project has the name of its account. Weights,
+    features and the nodes of partitions last until slurmctld is started again; apply the plan anew then.
+  - In Kubernetes these are the label C(aidc.ops/project) of nodes, a taint of the same name, and the replicas,
+    priorities and requests of deployments and stateful sets.
   - Reservations, drains, holds, nice values, features, labels and taints of others stay as they are.
   - What adds capacity is done first, and what takes it away last. The first change that fails ends the run. Run it
     again to go on, since each run compares anew.
@@ -120,20 +120,49 @@ options:
           - No class is ever made or changed. It is refused where not exactly one has that priority.
         type: bool
         default: false
+      requests:
+        description:
+          - Give deployments and stateful sets of Kubernetes the requests that the plan went by (CPU, memory and whole
+            GPUs), where their pods ask for another amount. A capacity problem has the requests of the pods that run,
+            so nothing is done unless somebody changed them there. An amount of 0, shares of GPUs and MIG instances are
+            left alone.
+          - It has to be clear which container is meant, which is the only one, or the only one that asks for that. A
+            limit that the new request would exceed, or that was equal to the old one, is set to it.
+          - Kubernetes replaces all pods of such a workload, by its strategy.
+        type: bool
+        default: false
+      partitions:
+        description:
+          - The partition of Slurm that is a project's own, by project. Its nodes become those on which the plan has
+            work of the project. What runs on a node that is taken out goes on to its end.
+          - Only nodes in service that the plan knows come and go. One that would be in no partition at all stays. The
+            partition of a project that the plan has no node for stays as it is.
+          - It lasts until C(slurm.conf) is read again or slurmctld is started again; apply the plan anew then.
+        type: dict
+        default: {}
+      qos:
+        description:
+          - The QOS of Slurm that is a project's own, by project. Its GPU limit (C(GrpTRES=gres/gpu)) becomes the quota
+            of the project. Its other limits stay, and the limit of the project's account is set as well.
+        type: dict
+        default: {}
       most_out:
-        description: How many nodes may be switched off, tainted or freed of a job in one run.
+        description: >-
+          How many nodes may be switched off, tainted, taken out of a partition or freed of a job in one run.
         type: int
         default: 20
 notes:
   - Needs the rights of an administrator of Slurm (C(SlurmUser) or root), or those that the guide on engines lists.
-  - Limits and shares of accounts need C(sacctmgr) beside C(scontrol).
-  - Do not set O(policy.scale=true) for a workload that an autoscaler owns.
-  - No node is moved between partitions of Slurm. What C(scontrol) changes of a partition is lost when C(slurm.conf) is
-    read again, and jobs would have to name another partition; reservations need neither.
+  - Limits and shares of accounts and QOS need C(sacctmgr) beside C(scontrol).
+  - Do not set O(policy.scale=true) for a workload that an autoscaler owns, nor O(policy.requests=true) for one whose
+    requests something else sets.
+  - Nodes stay in their partitions unless O(policy.partitions) is given. Jobs have to name the partition of their
+    project then, and a job is planned on the GPU models of its partition, so the next plan is bound to those that this
+    one left there. Reservations need neither.
 seealso:
   - module: aidc.ops.capacity_plan
   - module: aidc.ops.workload_resize
-    description: Changes the requests and limits of a workload, which this module leaves alone.
+    description: Gives a workload any other size; this module sets its requests back to those of the plan.
 """
 
 EXAMPLES = r"""
@@ -168,6 +197,18 @@ EXAMPLES = r"""
       hold: true
       power_off: true
       most_out: 2
+  delegate_to: localhost
+
+- name: Let the partitions and the QOS of two projects follow the plan
+  aidc.ops.capacity_apply:
+    problem_path: /var/lib/aidc_ops/problem.json
+    plan_path: /var/lib/aidc_ops/plan.json
+    policy:
+      partitions:
+        vision: vision
+        chat: chat-gpu
+      qos:
+        vision: vision
   delegate_to: localhost
 """
 
@@ -245,6 +286,9 @@ from ansible_collections.aidc.ops.plugins.module_utils._engines.kube_inputs impo
 from ansible_collections.aidc.ops.plugins.module_utils._engines.slurm_inputs import SlurmInputs
 from ansible_collections.aidc.ops.plugins.module_utils._errors import AidcOpsError, EngineError
 
+NAMING = ("partitions", "qos")
+"""What the policy gives names for, by project."""
+
 POLICY = {
     **{
         name: {"type": "bool", "default": False}
@@ -258,8 +302,10 @@ POLICY = {
             "dedicated",
             "scale",
             "priority",
+            "requests",
         )
     },
+    **{name: {"type": "dict", "default": {}} for name in NAMING},
     "most_out": {"type": "int", "default": 20},
 }
 
@@ -274,6 +320,18 @@ def content(params: dict[str, Any], name: str) -> Any:
             return json.load(stream)
     except (OSError, ValueError, RecursionError) as error:
         raise ApplyError(f"{name}_path: {path} cannot be read as JSON: {error}") from error
+
+
+def policy_of(given: dict[str, Any]) -> ApplyPolicy:
+    """The policy. ApplyError for what cannot be one."""
+    policy = ApplyPolicy(**given)
+    if policy.most_out < 0:
+        raise ApplyError(f"policy.most_out: {policy.most_out} is less than 0")
+    for option in NAMING:
+        for project, name in getattr(policy, option).items():
+            if not isinstance(name, str):
+                raise ApplyError(f"policy.{option}: {project:.80}: expected a name, got {name!s:.80}")
+    return policy
 
 
 def meant(params: dict[str, Any], wanted: Wanted) -> tuple[EngineSettings, Wanted]:
@@ -302,14 +360,16 @@ def opened(options: EngineSettings, wanted: Wanted, policy: ApplyPolicy) -> tupl
         cluster = KubeInputs(KubeApi(options.kubeconfig, options.context, options.timeout_seconds))
         names = kube_diff.workloads(wanted)
         return (
-            lambda: kube_diff.difference(wanted, cluster.now(names, policy.priority), policy),
+            lambda: kube_diff.difference(wanted, cluster.now(names, policy.priority, policy.requests), policy),
             lambda change: carry_out.in_kubernetes(change, cluster),
         )
     slurm = SlurmInputs(options.scontrol, options.squeue, options.timeout_seconds)
     projects = wanted.problem.projects
     accounts = [one.name for one in projects if policy.shares or one.quota_gpu_milli is not None]
     return (
-        lambda: slurm_diff.difference(wanted, slurm.now(accounts), policy),
+        lambda: slurm_diff.difference(
+            wanted, slurm.now(accounts, policy.qos.values(), bool(policy.partitions)), policy
+        ),
         lambda change: carry_out.in_slurm(change, slurm),
     )
 
@@ -353,10 +413,8 @@ def main() -> None:
         supports_check_mode=True,
     )
     params = module.params
-    policy = ApplyPolicy(**(params["policy"] or {}))
-    if policy.most_out < 0:
-        module.fail_json(msg=f"policy.most_out: {policy.most_out} is less than 0", differences=[])
     try:
+        policy = policy_of(params["policy"] or {})
         wanted = wanted_of(read_problem(content(params, "problem")), content(params, "plan"))
         options, wanted = meant(params, wanted)
         compare, make = opened(options, wanted, policy)

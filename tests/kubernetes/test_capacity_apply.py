@@ -33,27 +33,24 @@ class Site:
         self.cluster = cluster
         self.inputs = KubeInputs(KubeApi(str(kubeconfig), None, 10))
 
-    def compare(
-        self, on: t.Mapping[str, t.Sequence[str]], policy: ApplyPolicy = POLICY, priority: int = 0
-    ) -> Difference:
-        """``on``: workload -> its nodes. Its project is a."""
+    def compare(self, on: t.Mapping[str, t.Sequence[str]], policy: ApplyPolicy = POLICY, **asked: int) -> Difference:
+        """``on``: workload -> its nodes. Its project is a. ``asked``: its priority, or what a copy asks for."""
         nodes = [{"name": name, "cpu_milli": 4000, "memory_mib": 1000} for name in WORKERS]
-        works = [{"name": name, "project": "a", "copies": 9, "priority": priority} for name in on]
+        works = [{"name": name, "project": "a", "copies": 9, **asked} for name in on]
         placed = [{"workload": work, "node": name, "gpus": []} for work, names in on.items() for name in names]
         wanted = wanted_of(
             read_problem({"schema_version": 1, "nodes": nodes, "workloads": works}),
             {"schema_version": 1, "placements": placed, "refused": []},
         )
-        return kube_diff.difference(wanted, self.inputs.now(kube_diff.workloads(wanted), policy.priority), policy)
+        now = self.inputs.now(kube_diff.workloads(wanted), policy.priority, policy.requests)
+        return kube_diff.difference(wanted, now, policy)
 
-    def apply(
-        self, on: t.Mapping[str, t.Sequence[str]], policy: ApplyPolicy = POLICY, priority: int = 0
-    ) -> list[Change]:
+    def apply(self, on: t.Mapping[str, t.Sequence[str]], policy: ApplyPolicy = POLICY, **asked: int) -> list[Change]:
         """All changes made; a second comparison finds none."""
-        changes = self.compare(on, policy, priority).changes
+        changes = self.compare(on, policy, **asked).changes
         for change in changes:
             assert carry_out.in_kubernetes(change, self.inputs)
-        assert self.compare(on, policy, priority).changes == []
+        assert self.compare(on, policy, **asked).changes == []
         return changes
 
     def label(self, name: str) -> t.Any:
@@ -103,13 +100,60 @@ def test_the_class_of_a_priority(site: Site, workload: Workload) -> None:
         workload.deployment(1)
         on = {f"default/deployment/{workload.name}": ("gpu1",)}
         policy = ApplyPolicy(priority=True)
-        assert [one.after for one in site.apply(on, policy, 1234) if one.kind == "priority"] == [
+        assert [one.after for one in site.apply(on, policy, priority=1234) if one.kind == "priority"] == [
             "PriorityClass aidc-test"
         ]
         site.cluster.wait(lambda: priorities(site, workload) == [1234], "one pod, of that priority", 60)
-        assert [one.kind for one in site.compare(on, policy, 4321).refused] == ["priority"]
+        assert [one.kind for one in site.compare(on, policy, priority=4321).refused] == ["priority"]
     finally:
         site.cluster.admin.delete(f"{classes}/aidc-test", {"apiVersion": "v1", "kind": "DeleteOptions"})
+
+
+def sized(workload: Workload, resources: dict[str, t.Any], kind: str = "Deployment") -> str:
+    """Make one pod that asks for that; the name of its workload."""
+    template = workload.template(None)
+    template["spec"]["containers"][0]["resources"] = resources
+    spec = {"replicas": 1, "selector": {"matchLabels": {"app": workload.name}}, "template": template}
+    workload.make(kind, "apps/v1", {**spec, **({"serviceName": workload.name} if kind == "StatefulSet" else {})})
+    return f"default/{kind.lower()}/{workload.name}"
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet"])
+def test_requests_and_the_limits_that_go_along(site: Site, workload: Workload, kind: str) -> None:
+    """The pods are replaced by such that ask for it, and are Guaranteed what they ask for as before."""
+    amounts = {"cpu": "20m", "memory": "16Mi"}
+    on = {sized(workload, {"requests": amounts, "limits": amounts}, kind): ("gpu1",)}
+    (before,) = workload.running(1)
+    assert before["status"]["qosClass"] == "Guaranteed"
+    policy = ApplyPolicy(requests=True)
+    (change,) = [one for one in site.apply(on, policy, cpu_milli=30, memory_mib=8) if one.kind != "label"]
+    assert (change.kind, change.before, change.after) == (
+        "raise_requests",
+        "cpu 20m (limit 20m), memory 16Mi (limit 16Mi)",
+        "cpu 30m (limit 30m), memory 8Mi (limit 8Mi)",
+    )
+
+    def pods() -> list[tuple[t.Any, str]]:
+        found = site.cluster.pods(app=workload.name)
+        return [(pod["spec"]["containers"][0]["resources"]["requests"], pod["status"]["qosClass"]) for pod in found]
+
+    amounts = {"cpu": "30m", "memory": "8Mi"}
+    site.cluster.wait(lambda: pods() == [(amounts, "Guaranteed")], "one pod, of that size", 90)
+    assert site.compare(on, policy, cpu_milli=30, memory_mib=8).changes == []
+    (after,) = workload.running(1)
+    assert after["metadata"]["uid"] != before["metadata"]["uid"]
+
+
+def test_gpus_that_pods_ask_for(site: Site, workload: Workload) -> None:
+    name = sized(workload, {"limits": {"nvidia.com/gpu": 1}})
+    site.cluster.wait(lambda: site.cluster.all_pods(app=workload.name), "a pod is there, and has no place", 60)
+    policy = ApplyPolicy(requests=True)
+    assert site.compare({name: ()}, policy, gpus=1).changes == []
+    (change,) = site.apply({name: ()}, policy, gpus=2)
+    assert (change.kind, change.after) == ("raise_requests", "nvidia.com/gpu 2 (limit 2)")
+    path = f"/apis/apps/v1/namespaces/default/deployments/{workload.name}"
+    (container,) = site.cluster.admin.get(path)["spec"]["template"]["spec"]["containers"]
+    assert container["resources"] == {"limits": {"nvidia.com/gpu": "2"}, "requests": {"nvidia.com/gpu": "2"}}
 
 
 def test_a_taint_of_somebody_else_stays(site: Site) -> None:

@@ -50,10 +50,9 @@ class Site:
         assert not made.get("failed"), made
         self.plan = made["plan"]
 
-    def apply(self, check: bool = False) -> Answer:
-        return self.call(
-            capacity_apply.main, check, config=self._config, problem=self.problem, plan=self.plan, policy=POLICY
-        )
+    def apply(self, check: bool = False, **policy: bool) -> Answer:
+        given = {"problem": self.problem, "plan": self.plan, "policy": {**POLICY, **policy}}
+        return self.call(capacity_apply.main, check, config=self._config, **given)
 
     def planned(self, workload: str) -> list[str]:
         """The nodes of its copies."""
@@ -107,6 +106,16 @@ class Site:
 def spaces(cluster: Cluster) -> None:
     for name in ("vision", "talk"):
         cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+
+
+@pytest.fixture
+def usual_memory(cluster: Cluster, spaces: None) -> t.Iterator[None]:
+    """Talk's pods ask for 20 MiB unless they say something else."""
+    path, name = "/api/v1/namespaces/talk/limitranges", "usual"
+    limits = {"limits": [{"type": "Container", "defaultRequest": {"memory": "20Mi"}}]}
+    cluster.admin.post(path, {"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": name}, "spec": limits})
+    yield
+    cluster.admin.delete(f"{path}/{name}", {"apiVersion": "v1", "kind": "DeleteOptions"})
 
 
 @pytest.fixture
@@ -188,6 +197,43 @@ def test_pods_obey_a_plan_until_its_fleet_is_gone(cluster: Cluster, site: Site) 
     assert now == {**set_by_plan, talk[0]: (None, [])}, "two refusals changed nothing"
     assert [one["kind"] for one in site.apply()["changes"]] == ["label", "taint"], "the new node is talk's again"
     assert site.steering() == set_by_plan
+
+
+def test_requests_that_somebody_changes_are_set_back(cluster: Cluster, site: Site, usual_memory: None) -> None:
+    site.deployment(CHAT, 1)
+    # A problem is made of the pods, which have what the namespace gives to them.
+    cluster.wait(lambda: cluster.all_pods("talk"), "the pod is there", 60)
+    site.read_and_plan()
+    (row,) = [row for row in site.problem["workloads"] if row["name"] == CHAT]
+    assert (row["cpu_milli"], row["memory_mib"]) == (600, 20)
+    assert [one["kind"] for one in site.apply(requests=True)["changes"]] == ["label", "taint"]
+    site.running(CHAT, 1)
+    assert not site.apply(requests=True)["changed"], "what is in no template is no change"
+
+    def change(requests: dict[str, str], limits: dict[str, str]) -> None:
+        container = {"name": "main", "image": "example", "resources": {"requests": requests, "limits": limits}}
+        body = {"spec": {"template": {"spec": {"containers": [container]}}}}
+        cluster.admin.patch(f"{PATHS['Deployment'].format(space='talk')}/chat", body)
+
+    def requests() -> list[t.Any]:
+        return [pod["spec"]["containers"][0]["resources"]["requests"] for pod in cluster.pods("talk", app="chat")]
+
+    change({"cpu": "100m"}, {"cpu": "200m"})
+    cluster.wait(lambda: requests() == [{"cpu": "100m", "memory": "20Mi"}], "a pod of the new size alone", 90)
+    assert not site.apply(check=True)["changed"], "the policy does not ask for it"
+    dry = site.apply(check=True, requests=True)
+    assert [(one["kind"], one["thing"]) for one in dry["changes"]] == [("raise_requests", f"workload {CHAT}")]
+    assert dry["diff"]["after"] == f"workload {CHAT}: cpu 600m (limit 600m)\n" and dry["made"] == 0
+    assert requests() == [{"cpu": "100m", "memory": "20Mi"}]
+    real = site.apply(requests=True)
+    assert real["changes"] == dry["changes"] and real["made"] == 1, real
+    assert not site.apply(requests=True)["changed"], "while pods of both sizes run"
+    cluster.wait(lambda: requests() == [{"cpu": "600m", "memory": "20Mi"}], "a pod of the old size alone", 90)
+    assert not site.apply(requests=True)["changed"]
+    before = site.problem["workloads"]
+    site.read_and_plan()
+    sizes = [[(row["cpu_milli"], row["memory_mib"]) for row in rows] for rows in (before, site.problem["workloads"])]
+    assert sizes[0] == sizes[1] and not site.apply(requests=True)["changed"]
 
 
 def test_copies_that_stay_on_a_cordoned_node_are_replicas_too(cluster: Cluster, site: Site, workload: Workload) -> None:

@@ -61,7 +61,8 @@ class Site:
         problem = {"schema_version": 1, "nodes": nodes, "workloads": works, "projects": list(projects)}
         wanted = wanted_of(read_problem(problem), plan)
         accounts = [project["name"] for project in projects]
-        return slurm_diff.difference(wanted, self.inputs.now(accounts), policy)
+        now = self.inputs.now(accounts, policy.qos.values(), bool(policy.partitions))
+        return slurm_diff.difference(wanted, now, policy)
 
     def apply(self, layout: Layout, policy: ApplyPolicy = ALL, jobs: t.Any = None) -> list[Change]:
         """All changes made; a second comparison finds none, as soon as what has to end has ended."""
@@ -106,6 +107,9 @@ def site(server: SlurmServer, engine: SlurmEngine) -> t.Iterator[Site]:
     made.inputs.weigh(server.names, 1)
     for name in server.names:
         server.run("scontrol", "update", f"NodeName={name}", "AvailableFeatures=", "ActiveFeatures=")
+    server.run("scontrol", "update", "PartitionName=main", f"Nodes={','.join(server.names)}")
+    for name in set(made.inputs.now([], partitions=True).partitions) - {"main"}:
+        server.run("scontrol", "delete", f"PartitionName={name}")
 
 
 Call = t.Callable[..., dict[str, t.Any]]
@@ -287,6 +291,77 @@ def test_features(site: Site) -> None:
     nodes = site.inputs.now([]).nodes
     assert (nodes["gpu1"].features, nodes["gpu1"].active) == (("ib", "hbm3"), ("ib",))
     assert nodes["gpu2"].features == nodes["gpu4"].active == ()
+
+
+def test_partitions_follow_the_plan(site: Site) -> None:
+    """Jobs that name the partition of their project run on its nodes; what runs on a node that leaves goes on."""
+    for name, nodes in (("of_vision", "gpu[2-6]"), ("of_chat", "gpu[1-2]"), ("of_lab", "gpu7")):
+        site.server.run("scontrol", "create", f"PartitionName={name}", f"Nodes={nodes}", "State=UP", "MaxTime=90")
+    policy = ApplyPolicy(partitions={"vision": "of_vision", "chat": "of_chat", "lab": "of_lab"})
+    projects = [{"name": name} for name in ("vision", "chat", "lab")]
+    stays = site.submit("--account=chat", "--partition=of_chat", "--nodelist=gpu2", "--exclusive")
+    assert site.runs(stays) == ["gpu2"]
+    found = site.compare(FIRST, policy, projects=projects)
+    assert any("no node for lab, so the partition of_lab stays as it is" in note for note in found.notes)
+
+    def changed() -> list[tuple[str, str]]:
+        return [(one.kind, one.thing) for one in site.apply(FIRST, policy) if one.kind.endswith("_partition")]
+
+    expected = [
+        ("widen_partition", "nodes gpu1"),
+        ("widen_partition", "nodes gpu[4-5]"),
+        ("narrow_partition", "nodes gpu[1-2]"),
+        ("narrow_partition", "nodes gpu[4-6]"),
+    ]
+    assert changed() == expected
+    present = site.inputs.now([], partitions=True).partitions
+    assert (present["of_vision"], present["of_chat"], present["of_lab"]) == (
+        FIRST["vision"],
+        FIRST["chat"],
+        ("gpu7",),
+    )
+    assert set(present["main"]) == set(site.server.names), "other partitions stay"
+    shown = site.server.run("scontrol", "--oneliner", "show", "partition", "of_chat")
+    assert " MaxTime=01:30:00 " in shown, "nothing else of it is changed"
+    assert site.runs(stays) == ["gpu2"], "what runs there goes on"
+    for _job in range(2):
+        job = site.submit("--account=chat", "--partition=of_chat", "--exclusive")
+        assert set(site.runs(job)) <= set(FIRST["chat"])
+    refused = site.compare(FIRST, ApplyPolicy(partitions={"vision": "none"})).refused
+    assert [(one.thing, one.why) for one in refused] == [
+        ("partition none", "Slurm has no such partition; make it in slurm.conf")
+    ]
+
+
+def test_partitions_of_slurm_conf_come_back_and_the_plan_is_applied_anew(site: Site) -> None:
+    policy = ApplyPolicy(partitions={"vision": "main"}, most_out=30)
+    site.server.run("scontrol", "create", "PartitionName=all", f"Nodes={','.join(site.server.names)}")
+    site.apply(FIRST, policy)
+    # The plan does not know them.
+    silent = tuple(set(site.server.names) - set(site.server.alive))
+
+    def main() -> set[str]:
+        return set(site.inputs.now([], partitions=True).partitions["main"])
+
+    assert main() == {*FIRST["vision"], *silent}
+    site.server.run("scontrol", "reconfigure")
+    site.server.wait(lambda: main() == set(site.server.names), "Slurm has read slurm.conf again")
+    site.server.run("scontrol", "create", "PartitionName=all", f"Nodes={','.join(site.server.names)}")
+    site.apply(FIRST, policy)
+    assert main() == {*FIRST["vision"], *silent}
+    site.server.run("scontrol", "delete", "PartitionName=all")
+    alone = site.compare({"vision": ("gpu1",)}, policy)
+    assert [one for one in alone.changes if one.kind == "narrow_partition"] == []
+    assert any("as it would be in none otherwise" in note for note in alone.notes)
+
+
+def test_qos_without_accounting(site: Site) -> None:
+    """This Slurm keeps no accounts, so it has no QOS either."""
+    projects = [{"name": "vision", "quota_gpu_milli": 8000}, {"name": "chat"}]
+    found = site.compare(FIRST, ApplyPolicy(qos={"vision": "cv"}), projects=projects)
+    refused = [(one.thing, one.why) for one in found.refused if one.kind == "limit"]
+    assert [thing for thing, _why in refused] == ["account vision", "QOS cv"]
+    assert all("keeps no accounts here" in why for _thing, why in refused)
 
 
 def test_shares_without_accounting(site: Site) -> None:

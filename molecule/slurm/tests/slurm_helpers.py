@@ -30,6 +30,15 @@ def address(name: str) -> str:
     return str(found[0]["addr_info"][0]["local"])
 
 
+def commands(folder: Path, *names: str) -> dict[str, str]:
+    """Slurm's commands of the controller, as programs of this host below the folder."""
+    for name in names:
+        path = folder / name
+        path.write_text(f'#!/bin/sh\nexec podman exec aidc-slurm-ctl {name} "$@"\n')
+        path.chmod(0o755)
+    return {name: str(folder / name) for name in names}
+
+
 def as_user(user: str, command: str) -> Any:
     """Run a shell command on the controller as this user."""
     return container("ctl").run("runuser -u %s -- sh -c %s", user, f"cd /tmp && {command}")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import slurm_helpers
 import yaml
 from slurm_helpers import NODES, as_user, container, node, wait_for_state
 
@@ -53,12 +54,7 @@ def url() -> Iterator[str]:
 
 @pytest.fixture
 def commands(tmp_path: Path) -> dict[str, str]:
-    """Slurm's commands of the controller, as programs of this host."""
-    for name in ("scontrol", "sinfo"):
-        path = tmp_path / name
-        path.write_text(f'#!/bin/sh\nexec podman exec aidc-slurm-ctl {name} "$@"\n')
-        path.chmod(0o755)
-    return {name: str(tmp_path / name) for name in ("scontrol", "sinfo")}
+    return slurm_helpers.commands(tmp_path, "scontrol", "sinfo")
 
 
 def inventory(folder: Path, **options: Any) -> tuple[int, dict[str, Any], str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.aidc.ops.plugins.module_utils._capacity_apply.kube_requests import resize
 from ansible_collections.aidc.ops.plugins.module_utils._capacity_apply.model import Change
 from ansible_collections.aidc.ops.plugins.module_utils._engines.kube_inputs import KubeInputs
 from ansible_collections.aidc.ops.plugins.module_utils._engines.slurm_inputs import SlurmInputs
@@ -27,6 +28,10 @@ def in_slurm(change: Change, slurm: SlurmInputs) -> bool:
         return slurm.nice(first, int(change.value), change.comment)
     elif kind in ("raise_limit", "lower_limit"):
         slurm.limit(first, int(change.value))
+    elif kind in ("raise_qos_limit", "lower_qos_limit"):
+        slurm.limit_qos(first, int(change.value))
+    elif kind in ("widen_partition", "narrow_partition"):
+        slurm.move(change.value, change.names, kind == "widen_partition")
     elif kind in ("narrow_reservation", "reservation"):
         slurm.reserve(change.thing.partition(" ")[2], change.value, change.names)
     elif kind == "end_reservation":
@@ -46,6 +51,8 @@ def in_kubernetes(change: Change, kubernetes: KubeInputs) -> bool:
     """Make a change in Kubernetes; False if what it is about is gone."""
     if change.kind in ("scale_up", "scale_down"):
         return kubernetes.scale(change.names[0], int(change.value))
+    if change.kind in ("raise_requests", "lower_requests"):
+        return resize(change, kubernetes.api)
     if change.kind == "priority":
         return kubernetes.prioritise(change.names[0], change.value)
     if change.kind in ("taint", "untaint"):

@@ -1,4 +1,4 @@
-# What has to change in Kubernetes so that its scheduler goes by the plan: labels, taints, replicas, priorities.
+# What has to change in Kubernetes so that its scheduler goes by the plan: labels, taints, replicas, priorities, sizes.
 # Copyright (c) 2026 aidc.ops contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -9,6 +9,7 @@ import typing as t
 
 from ansible_collections.aidc.ops.plugins.module_utils._capacity_apply import order, stale
 from ansible_collections.aidc.ops.plugins.module_utils._capacity_apply.kube_priority import priority_changes
+from ansible_collections.aidc.ops.plugins.module_utils._capacity_apply.kube_requests import request_changes
 from ansible_collections.aidc.ops.plugins.module_utils._capacity_apply.model import (
     ApplyPolicy,
     Change,
@@ -36,11 +37,12 @@ def difference(wanted: Wanted, now: KubeNow, policy: ApplyPolicy) -> Difference:
     _nodes(wanted, now, policy, found)
     _replicas(wanted, now, policy, found)
     priority_changes(wanted, now, found)
+    request_changes(wanted, now, found)
     return order.ordered(found, policy.most_out)
 
 
 def workloads(wanted: Wanted) -> list[str]:
-    """The workloads whose replicas have to be read."""
+    """The workloads that have to be read."""
     return [name for name in wanted.works if is_scalable(name)]
 
 

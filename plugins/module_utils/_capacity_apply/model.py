@@ -20,7 +20,9 @@ SHOWN = 5
 ORDER = (
     "power_up",
     "untaint",
+    "widen_partition",
     "raise_limit",
+    "raise_qos_limit",
     "narrow_reservation",
     "end_reservation",
     "weight",
@@ -30,15 +32,19 @@ ORDER = (
     "release",
     "forget",
     "lower_nice",
+    "lower_requests",
     "scale_up",
     "relabel",
     "unlabel",
     "unfeature",
     "scale_down",
     "lower_limit",
+    "lower_qos_limit",
     "share",
     "taint",
+    "narrow_partition",
     "raise_nice",
+    "raise_requests",
     "priority",
     "hold",
     "requeue",
@@ -46,7 +52,7 @@ ORDER = (
 )
 
 # Kinds that take nodes from somebody who could use them: all of them count for the policy's most_out.
-GOING = frozenset({"taint", "requeue", "power_down"})
+GOING = frozenset({"taint", "narrow_partition", "requeue", "power_down"})
 
 # Kinds whose end is not seen at once: the scheduler begins them, and they take their time.
 SLOW = frozenset({"power_up", "requeue", "power_down", "end_reservation"})
@@ -71,7 +77,10 @@ class StaleError(ApplyError):
 
 @dataclass(frozen=True)
 class ApplyPolicy:
-    """What may be done. ``most_out``: nodes that may go in one run."""
+    """What may be done. ``most_out``: nodes that may go in one run.
+
+    ``partitions`` and ``qos``: project -> name of what is its own in Slurm.
+    """
 
     hold: bool = False
     requeue: bool = False
@@ -82,6 +91,9 @@ class ApplyPolicy:
     dedicated: bool = False
     scale: bool = False
     priority: bool = False
+    requests: bool = False
+    partitions: t.Mapping[str, str] = field(default_factory=dict)
+    qos: t.Mapping[str, str] = field(default_factory=dict)
     most_out: int = 20
 
 

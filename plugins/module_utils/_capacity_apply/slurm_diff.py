@@ -1,4 +1,4 @@
-# What has to change in Slurm so that its scheduler goes by the plan: nodes, reservations, limits, and what others add.
+# What has to change in Slurm so that its scheduler goes by the plan: nodes, reservations, and what others add.
 # Copyright (c) 2026 aidc.ops contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -18,7 +18,9 @@ from ansible_collections.aidc.ops.plugins.module_utils._capacity_apply.model imp
 )
 from ansible_collections.aidc.ops.plugins.module_utils._capacity_apply.slurm_features import feature_changes
 from ansible_collections.aidc.ops.plugins.module_utils._capacity_apply.slurm_jobs import job_changes, jobs_by_workload
+from ansible_collections.aidc.ops.plugins.module_utils._capacity_apply.slurm_limits import limit_changes
 from ansible_collections.aidc.ops.plugins.module_utils._capacity_apply.slurm_order import order_changes
+from ansible_collections.aidc.ops.plugins.module_utils._capacity_apply.slurm_partitions import partition_changes
 from ansible_collections.aidc.ops.plugins.module_utils._capacity_apply.slurm_shares import share_changes
 from ansible_collections.aidc.ops.plugins.module_utils._capacity_apply.wanted import Wanted
 from ansible_collections.aidc.ops.plugins.module_utils._engines.hostlist import compress
@@ -44,11 +46,12 @@ def difference(wanted: Wanted, now: SlurmNow, policy: ApplyPolicy) -> Difference
         raise StaleError(lost)
     found = Difference(notes=notes)
     _power(wanted, now, policy, found)
-    _limits(wanted, now, found)
+    limit_changes(wanted, now, policy, found)
     share_changes(wanted, now, policy, found)
     _weights(wanted, now, found)
     _reservations(wanted, now, found)
     feature_changes(wanted, now, policy, found)
+    partition_changes(wanted, now, policy, found)
     job_changes(wanted, now, policy, found)
     order_changes(wanted, now, policy, found)
     return order.ordered(found, policy.most_out)
@@ -79,30 +82,6 @@ def _power(wanted: Wanted, now: SlurmNow, policy: ApplyPolicy, found: Difference
         why = "the plan puts nothing there"
         names = tuple(free)
         found.changes.append(Change("power_down", f"nodes {compress(free)}", "on", "off", why, names, out=names))
-
-
-def _limits(wanted: Wanted, now: SlurmNow, found: Difference) -> None:
-    for project in wanted.problem.projects:
-        if project.quota_gpu_milli is None:
-            continue
-        thing = f"account {project.name:.80}"
-        whole = project.quota_gpu_milli // 1000
-        if not is_account(project.name):
-            found.refused.append(NotDone("limit", thing, "no account of Slurm can have this name"))
-        elif now.no_limits:
-            found.refused.append(NotDone("limit", thing, now.no_limits))
-        elif project.name not in now.limits:
-            found.refused.append(NotDone("limit", thing, "Slurm has no such account; make it with sacctmgr"))
-        else:
-            limit = now.limits[project.name]
-            if project.quota_gpu_milli % 1000:
-                found.notes.append(f"{project.name}: a limit of Slurm is in whole GPUs, so its quota is {whole}.")
-            if limit == whole:
-                continue
-            kind = "raise_limit" if limit is not None and limit < whole else "lower_limit"
-            before = "no limit of GPUs" if limit is None else f"{limit} GPUs"
-            change = Change(kind, thing, before, f"{whole} GPUs", "its quota", (project.name,), str(whole))
-            found.changes.append(change)
 
 
 def _weights(wanted: Wanted, now: SlurmNow, found: Difference) -> None:

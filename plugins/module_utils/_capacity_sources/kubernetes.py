@@ -29,7 +29,6 @@ KINDS = {"deployment": "Deployment", "statefulset": "StatefulSet", "job": "Job"}
 """Kinds of workloads that are read: in the name of a row -> as Kubernetes writes them."""
 
 _HANDLES = {"deployment": "deployment", "statefulset": "statefulset", "job": "k8sjob"}
-_HASH = "pod-template-hash"
 _CLASS = "aidc.ops/workload-class"
 _LATENCY = "aidc.ops/latency-class"
 _LATENCIES = ("interactive", "batch")
@@ -78,7 +77,7 @@ class _Reading:
         if len(self._nodes) < len(nodes):
             raise EngineError("Kubernetes gave a node twice.")
         self._labels = {name: kube_nodes.labels_of(node) for name, node in self._nodes.items()}
-        live = [pod for pod in sorted(pods, key=kube.pod_id) if _lives(pod)]
+        live = [pod for pod in sorted(pods, key=kube.pod_id) if kube.lives(pod)]
         own: dict[str, list[Asked]] = {}
         for pod in live:
             if kube.is_part_of_node(pod):
@@ -149,10 +148,7 @@ class _Reading:
     def _owner(self, pod: Thing) -> _Workload:
         """The workload that a pod belongs to; one of its own where that is none that is read."""
         space, _slash, name = kube.pod_id(pod).partition("/")
-        kind, by = kube.controller(pod)
-        labels = kube_nodes.labels_of(pod)
-        if kind == "ReplicaSet" and labels.get(_HASH) and by.endswith(f"-{labels[_HASH]}"):
-            kind, by = "Deployment", by[: -len(labels[_HASH]) - 1]
+        kind, by = kube.maker(pod)
         word = next((word for word, known in KINDS.items() if known == kind), "")
         owner = self._workloads.get(f"{space}/{word}/{by}")
         if owner is not None:
@@ -161,7 +157,7 @@ class _Reading:
             self._remarks.add(
                 "were made by something that is not read, and are planned one by one", "pod", f"{space}/{name}"
             )
-        alone = _Workload("pod", space, name, 1, _dict(pod, "spec"), labels)
+        alone = _Workload("pod", space, name, 1, _dict(pod, "spec"), kube_nodes.labels_of(pod))
         return self._workloads.setdefault(f"{space}/pod/{name}", alone)
 
     def _row(self, name: str, one: _Workload) -> dict[str, Any] | None:
@@ -292,13 +288,6 @@ class _Reading:
                 "may use a part of the nodes with their GPU model only, which is not planned", "workload", name
             )
         return True
-
-
-def _lives(pod: Thing) -> bool:
-    """Whether the pod asks for capacity, and will go on doing so."""
-    status = pod.get("status")
-    phase = status.get("phase") if isinstance(status, dict) else None
-    return phase not in ("Succeeded", "Failed") and not kube.is_leaving(pod)
 
 
 def _lasting_taints(node: Thing) -> list[dict[str, Any]]:

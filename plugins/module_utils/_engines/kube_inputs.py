@@ -1,4 +1,4 @@
-# What steers Kubernetes' scheduler, read and set: the project of a node, replicas and priority of a workload.
+# What steers Kubernetes' scheduler, read and set: the project of a node; replicas, priority and size of a workload.
 # Copyright (c) 2026 aidc.ops contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.aidc.ops.plugins.module_utils._engines import kube_objects as kube
@@ -54,15 +54,24 @@ class KubePriorities:
 
 
 @dataclass(frozen=True)
-class KubeNow:
-    """What the scheduler goes by at this moment. ``replicas`` of those workloads alone that are there.
+class KubeSize:
+    """A workload as the API server has it, and its pods that live."""
 
-    ``priorities`` None: they were not asked for.
+    thing: dict[str, Any]
+    pods: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class KubeNow:
+    """What the scheduler goes by at this moment. ``replicas`` and ``sizes`` of those workloads alone that are there.
+
+    ``priorities`` None: they were not asked for. ``sizes`` are empty where they were not.
     """
 
     nodes: dict[str, KubeNode]
     replicas: dict[str, int]
     priorities: KubePriorities | None = None
+    sizes: Mapping[str, KubeSize] = field(default_factory=dict)
 
 
 class KubeInputs:
@@ -71,7 +80,12 @@ class KubeInputs:
     def __init__(self, api: Api) -> None:
         self._api = api
 
-    def now(self, workloads: Iterable[str], priorities: bool = False) -> KubeNow:
+    @property
+    def api(self) -> Api:
+        """The API server, for those who change what is not known here."""
+        return self._api
+
+    def now(self, workloads: Iterable[str], priorities: bool = False, sizes: bool = False) -> KubeNow:
         """All that is needed; ``workloads`` are those whose replicas matter, as namespace/kind/name."""
         nodes = [parse_node(node) for node in self._api.items("/api/v1/nodes")]
         names = sorted({name for name in workloads if is_scalable(name)})
@@ -81,6 +95,7 @@ class KubeInputs:
             nodes={node.name: node for node in nodes},
             replicas={name: count for name, count in zip(names, counts) if count is not None},
             priorities=self._priorities(names) if priorities else None,
+            sizes=self._sizes(names) if sizes else {},
         )
 
     def label(self, names: Sequence[str], project: str) -> None:
@@ -142,6 +157,18 @@ class KubeInputs:
         if not isinstance(spec, dict):
             raise EngineError(f"Kubernetes does not say what the pods of {workload} are.")
         return str(spec.get("priorityClassName") or "")
+
+    def _sizes(self, names: Sequence[str]) -> dict[str, KubeSize]:
+        pods: dict[str, list[dict[str, Any]]] = {}
+        for pod in filter(kube.lives, self._api.items("/api/v1/pods")):
+            kind, name = kube.maker(pod)
+            space = kube.pod_id(pod).partition("/")[0]
+            pods.setdefault(f"{space}/{kind.lower()}/{name}", []).append(pod)
+        with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+            things = list(pool.map(self._present, map(_path, names)))
+        return {
+            name: KubeSize(thing, tuple(pods.get(name, ()))) for name, thing in zip(names, things) if thing is not None
+        }
 
     def _present(self, path: str) -> dict[str, Any] | None:
         try:

@@ -31,6 +31,7 @@ LEAVING = frozenset(
 _OWN = frozenset({"node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master"})
 _ENDED = frozenset({"Succeeded", "Failed"})
 _MIRROR = "kubernetes.io/config.mirror"
+_HASH = "pod-template-hash"
 # What these controllers lose here they start elsewhere, and the work of the others goes on meanwhile.
 _REPLICATED = frozenset({"ReplicaSet", "ReplicationController", "StatefulSet"})
 
@@ -201,6 +202,23 @@ def controller(thing: Mapping[str, Any]) -> tuple[str, str]:
         if isinstance(owner, dict) and owner.get("controller") is True:
             return str(owner.get("kind")), str(owner.get("name"))
     return "", ""
+
+
+def maker(pod: Mapping[str, Any]) -> tuple[str, str]:
+    """Kind and name of the workload that a pod belongs to: not the replica set of a deployment, but the deployment."""
+    kind, name = controller(pod)
+    labels = _about(pod).get("labels")
+    told = str(labels.get(_HASH) or "") if isinstance(labels, dict) else ""
+    if kind == "ReplicaSet" and told and name.endswith(f"-{told}"):
+        return "Deployment", name[: -len(told) - 1]
+    return kind, name
+
+
+def lives(pod: Mapping[str, Any]) -> bool:
+    """Whether the pod asks for capacity, and will go on doing so."""
+    status = pod.get("status")
+    phase = status.get("phase") if isinstance(status, dict) else None
+    return phase not in _ENDED and not is_leaving(pod)
 
 
 def uid(thing: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-# What steers Slurm's scheduler, read and set: reservations, weights, features, holds, nice, limits and shares, power.
+# What steers Slurm's scheduler, read and set: reservations, partitions, nodes, jobs, limits and shares, power.
 # Copyright (c) 2026 aidc.ops contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ansible_collections.aidc.ops.plugins.module_utils import _runner
@@ -73,6 +73,7 @@ _STATES = "PD,R,S,CG,CF,SI,SO"
 _JOB_LINE = re.compile(r"[0-9]{1,10}\|")
 _JOB_ID = re.compile(r"[0-9]{1,10}")
 _WHOLE = re.compile(r"-?[0-9]{1,10}")
+# Partitions and QOS are held to it, too.
 _ACCOUNT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 _RESERVATION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,119}")
 _FEATURE = re.compile(re.escape(PREFIX) + r"[A-Za-z0-9_.-]{1,100}")
@@ -83,6 +84,7 @@ _AVAILABLE = re.compile(r" AvailableFeatures=(?P<names>\S+)")
 _ACTIVE = re.compile(r" ActiveFeatures=(?P<names>\S+)")
 _WEIGHT = re.compile(r" Weight=(?P<weight>[0-9]+)")
 _REASON = re.compile(r" Reason=(?P<text>.*?)(?: \[[^\]@\s]+@[^\]\s]+\].*)?$")
+_PARTITION = re.compile(r"PartitionName=(?P<name>\S+) .* Nodes=(?P<nodes>\S+)")
 _SETTING = re.compile(r"(?P<key>[A-Za-z0-9_]+)\s*=\s?(?P<value>.*)")
 _GONE = ("Invalid job id specified", "already completing or completed", "Job has already finished")
 _UNKNOWN_FIELD = "Invalid job format specification"
@@ -154,8 +156,9 @@ class SlurmNow:
     """What the scheduler goes by at this moment.
 
     ``limits`` are the GPU limits of accounts (None: no limit), ``shares`` their fair shares (None: that of the account
-    above); of those accounts alone that Slurm knows. ``no_limits``, ``no_shares``, ``no_power`` and ``no_features`` say
-    why limits, shares, switching nodes off, or features of nodes cannot work here; "" where they can.
+    above), ``qos`` the GPU limits of QOS; of those alone that Slurm knows. ``partitions``: partition -> its nodes,
+    where they were asked for. ``no_limits``, ``no_shares``, ``no_power`` and ``no_features`` say why limits, shares,
+    switching nodes off, or features of nodes cannot work here; "" where they can.
     """
 
     nodes: dict[str, NodeInputs]
@@ -163,6 +166,8 @@ class SlurmNow:
     jobs: dict[str, JobInputs]
     limits: dict[str, int | None]
     shares: dict[str, int | None]
+    qos: dict[str, int | None]
+    partitions: dict[str, tuple[str, ...]]
     no_limits: str
     no_shares: str
     no_power: str
@@ -178,8 +183,8 @@ class SlurmInputs:
         self._sacctmgr = os.path.join(os.path.dirname(scontrol), "sacctmgr")
         self._timeout = timeout
 
-    def now(self, accounts: Sequence[str]) -> SlurmNow:
-        """All that is needed; ``accounts`` are those whose limits and shares matter."""
+    def now(self, accounts: Sequence[str], qos: Iterable[str] = (), partitions: bool = False) -> SlurmNow:
+        """All that is needed; ``accounts`` are those whose limits and shares matter, ``qos`` those whose limits do."""
         settings = self._settings()
         no_limits, no_shares = why_no_limits(settings), why_no_shares(settings)
         limits: dict[str, int | None] = {}
@@ -198,6 +203,8 @@ class SlurmInputs:
             jobs=jobs,
             limits=limits,
             shares=shares,
+            qos={} if no_limits else self._qos(qos),
+            partitions=self._partitions() if partitions else {},
             no_limits=no_limits,
             no_shares=no_shares,
             no_power=why_no_power(settings),
@@ -206,7 +213,14 @@ class SlurmInputs:
 
     def power(self, names: Sequence[str], on: bool) -> None:
         """Switch nodes on, or off as soon as they run nothing."""
-        self._change("update", f"NodeName={compress(names)}", f"State={'POWER_UP' if on else 'POWER_DOWN'}")
+        try:
+            self._change("update", f"NodeName={compress(names)}", f"State={'POWER_UP' if on else 'POWER_DOWN'}")
+        except EngineError as error:
+            if "Invalid node state" in str(error):
+                # Slurm shows the time of no partition, so this cannot be told beforehand.
+                why = "its power saving is off where SuspendTime is set neither for the cluster nor for a partition"
+                raise EngineError(f"{error}; {why}") from error
+            raise
 
     def weigh(self, names: Sequence[str], weight: int) -> None:
         """Nodes of the least weight are used first."""
@@ -225,6 +239,24 @@ class SlurmInputs:
             # In one request: an active feature has to be an available one.
             told = (f"AvailableFeatures={available}", f"ActiveFeatures={active}")
             self._change("update", f"NodeName={compress(alike)}", *told)
+
+    def move(self, partition: str, names: Sequence[str], into: bool) -> None:
+        """Add nodes to a partition, or take them out; its others stay as they are at this moment.
+
+        No node is left without a partition, and no partition without nodes.
+        """
+        _checked(partition, _ACCOUNT, "the name of a partition")
+        present = self._partitions()
+        if partition not in present:
+            raise EngineError(f"Slurm has no partition {partition} any more.")
+        others = {node for name, nodes in present.items() if name != partition for node in nodes}
+        nodes = set(present[partition]) | set(names) if into else set(present[partition]) - set(names)
+        if not into and not others >= set(names):
+            raise EngineError(f"{compress(set(names) - others)} would be in no partition of Slurm.")
+        if not nodes:
+            raise EngineError(f"The partition {partition} would be without nodes.")
+        # 22.05 can neither add to the nodes of a partition nor take from them: they are written as a whole.
+        self._change("update", f"PartitionName={partition}", f"Nodes={compress(nodes)}")
 
     def reserve(self, name: str, account: str, names: Sequence[str]) -> None:
         """Keep exactly these nodes for an account; the reservation is made or changed."""
@@ -276,6 +308,12 @@ class SlurmInputs:
         """How many GPUs the jobs of an account and of those below it may use at the same time."""
         self._change_account(account, f"GrpTRES=gres/gpu={gpus}")
 
+    def limit_qos(self, qos: str, gpus: int) -> None:
+        """How many GPUs the jobs of a QOS may use at the same time."""
+        _checked(qos, _ACCOUNT, "the name of a QOS")
+        words = ("modify", "qos", "where", f"name={qos}", "set", f"GrpTRES=gres/gpu={gpus}")
+        self._run(self._sacctmgr, "--immediate", *words)
+
     def share(self, account: str, share: int) -> None:
         """The fair share of an account among those that have the same account above them."""
         self._change_account(account, f"Fairshare={share}")
@@ -301,6 +339,16 @@ class SlurmInputs:
     def requeue(self, job: str, comment: str) -> bool:
         """Say so in the comment, then end the job; Slurm starts it again. False if it is gone."""
         return self.comment(job, comment) and self._change_job("requeue", "Incomplete", _job(job))
+
+    def _partitions(self) -> dict[str, tuple[str, ...]]:
+        return parse_partitions(self._run(self._scontrol, "--all", "--oneliner", "show", "partition"))
+
+    def _qos(self, names: Iterable[str]) -> dict[str, int | None]:
+        wanted = sorted({name for name in names if is_account(name)})
+        if not wanted:
+            return {}
+        where = ("show", "qos", f"name={','.join(wanted)}", "format=Name,GrpTRES")
+        return parse_qos(self._run(self._sacctmgr, "--noheader", "--parsable2", *where))
 
     def _settings(self) -> dict[str, str]:
         return parse_settings(self._run(self._scontrol, "show", "config"))
@@ -338,7 +386,7 @@ class SlurmInputs:
 
 
 def is_account(name: str) -> bool:
-    """Whether an account of Slurm, and a part of the name of a reservation, can have this name."""
+    """Whether an account of Slurm, a QOS, a partition, and a part of the name of a reservation can have this name."""
     return _ACCOUNT.fullmatch(name) is not None
 
 
@@ -391,6 +439,19 @@ def parse_reservations(text: str) -> dict[str, ReservationInputs]:
             flags=_words(words.get("Flags", "")),
             active=words.get("State") == "ACTIVE",
         )
+    return found
+
+
+def parse_partitions(text: str) -> dict[str, tuple[str, ...]]:
+    """``scontrol --oneliner show partition`` as partition -> its nodes. EngineError for a line that is none."""
+    found = {}
+    for line in text.splitlines():
+        if not line.strip() or line.strip() == "No partitions in the system":
+            continue
+        match = _PARTITION.match(line)
+        if match is None:
+            raise EngineError(f"scontrol gave a line that is no partition: {line[:200]!r}")
+        found[match["name"]] = tuple(expand(_told(match["nodes"])))
     return found
 
 
@@ -452,8 +513,22 @@ def parse_accounts(text: str) -> tuple[dict[str, int | None], dict[str, int | No
     return limits, shares
 
 
+def parse_qos(text: str) -> dict[str, int | None]:
+    """GPU limits in ``sacctmgr --parsable2 show qos format=Name,GrpTRES``."""
+    limits: dict[str, int | None] = {}
+    for line in text.splitlines():
+        if not line.strip():
+            continue
+        words = line.strip().split("|")
+        if len(words) != 2 or not words[0]:
+            raise EngineError(f"sacctmgr gave a line that is no QOS: {line[:200]!r}")
+        found = _GPU_LIMIT.search(words[1])
+        limits[words[0]] = int(found["count"]) if found else None
+    return limits
+
+
 def why_no_limits(settings: dict[str, str]) -> str:
-    """Why a limit of an account would do nothing; "" if it would."""
+    """Why a limit of an account or a QOS would do nothing; "" if it would."""
     if settings.get("AccountingStorageType") != "accounting_storage/slurmdbd":
         return _NO_ACCOUNTS
     if "limits" not in settings.get("AccountingStorageEnforce", "").split(","):

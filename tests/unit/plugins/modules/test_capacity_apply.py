@@ -150,6 +150,61 @@ def test_shares_order_and_features(ask: Ask, slurm: FakeSlurm) -> None:
     assert [one["kind"] for one in ask(**given)["changes"]] == ["lower_nice", "unfeature"]
 
 
+def test_partitions_and_qos(ask: Ask, slurm: FakeSlurm) -> None:
+    slurm.accounting(vision="gres/gpu=8")
+    slurm.qos = {"cv": "cpu=4,gres/gpu=2"}
+    slurm.partitions["cv"] = ["gpu2"]
+    projects = [{"name": "vision", "quota_gpu_milli": 8000}]
+    given = {
+        "problem": plans.problem(NAMES, [plans.work("job/1", "vision")], projects=projects),
+        "plan": plans.plan([("job/1", "gpu1")]),
+    }
+    plain = {one["kind"] for one in ask(check=True, **given)["changes"]}
+    assert plain == {"weight", "reservation"}
+    given["policy"] = {"partitions": {"vision": "cv", "{{ 7 * 7 }}": "x"}, "qos": {"vision": "cv"}}
+    shown = ask(check=True, **given)
+    assert slurm.changes == [] and shown["changed"]
+    assert "the problem has no project '{{ 7 * 7 }}'" in str(shown["refused"]), "text from outside stays text"
+    for line in ("QOS cv: 8 GPUs", "nodes gpu1: partition cv", "nodes gpu2: -"):
+        assert f"{line}\n" in shown["diff"]["after"]
+    answer = ask(**given)
+    assert answer["changes"] == shown["changes"] and answer["made"] == len(answer["changes"]) == 6
+    assert not ask(**given)["changed"] and not ask(check=True, **given)["changed"]
+    assert (slurm.qos, slurm.partitions["cv"]) == ({"cv": "cpu=4,gres/gpu=8"}, ["gpu1"])
+    del given["policy"]
+    assert not ask(**given)["changed"], "what was set stays"
+
+
+@pytest.mark.parametrize("number", [0, 1, 2, 3, 4, 5])
+def test_partitions_and_qos_when_a_run_breaks_off(ask: Ask, slurm: FakeSlurm, number: int) -> None:
+    slurm.accounting(vision="gres/gpu=8")
+    slurm.qos, slurm.partitions["cv"] = {"cv": ""}, ["gpu2"]
+    projects = [{"name": "vision", "quota_gpu_milli": 8000}]
+    given = {
+        "problem": plans.problem(NAMES, [plans.work("job/1", "vision")], projects=projects),
+        "plan": plans.plan([("job/1", "gpu1")]),
+        "policy": {"partitions": {"vision": "cv"}, "qos": {"vision": "cv"}},
+    }
+    slurm.fail_at = number
+    answer = ask(**given)
+    assert answer["failed"] and f"({number} of 6 changes are made; run this again to go on)" in answer["msg"]
+    assert slurm.partitions["cv"]
+    slurm.fail_at = None
+    assert ask(**given)["made"] == 6 - number and not ask(**given)["changed"]
+
+
+def test_a_partition_that_does_not_change(ask: Ask, slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch) -> None:
+    slurm.partitions["cv"] = ["gpu1", "gpu2"]
+    real = slurm._change
+    monkeypatch.setattr(slurm, "_change", lambda words: None if "PartitionName=cv" in words else real(words))
+    given = {"policy": {"partitions": {"vision": "cv"}}}
+    answer = ask(**given)
+    assert answer["failed"] and "does not show them: narrow_partition nodes gpu2" in answer["msg"]
+    slurm.partitions["cv"] = ["gpu2"]
+    answer = ask(**given)
+    assert answer["failed"] and "The partition cv would be without nodes. (1 of 2 changes are made" in answer["msg"]
+
+
 def test_a_nice_value_that_slurm_ignores(ask: Ask, slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch) -> None:
     """It does for a job whose priority an administrator has set, and calls that a success."""
     slurm.jobs = {"1": Job("vision", priority=5000), "2": Job("chat", priority=6000)}
@@ -179,6 +234,10 @@ def test_a_nice_value_that_slurm_ignores(ask: Ask, slurm: FakeSlurm, monkeypatch
         ({"engine": "other"}, "engine: 'other' is not in engines of the settings file; known: none"),
         ({"config": "/none"}, "The settings file /none cannot be read"),
         ({"policy": {"most": 1}}, "most"),
+        ({"policy": {"partitions": {"vision": ["a"]}}}, "policy.partitions: vision: expected a name, got ['a']"),
+        ({"policy": {"qos": {"vision": None}}}, "policy.qos: vision: expected a name, got None"),
+        ({"policy": {"qos": ["vision"]}}, "qos"),
+        ({"policy": {"partitions": "vision"}}, "partitions"),
     ],
 )
 def test_failures(ask: Ask, slurm: FakeSlurm, arguments: dict[str, Any], message: str) -> None:
@@ -198,22 +257,31 @@ def test_a_plan_for_two_schedulers(ask: Ask, controller: Controller, monkeypatch
     scale = "/apis/apps/v1/namespaces/talk/deployments/chat/scale"
     api.put(scale, {"metadata": {"name": "chat"}, "spec": {"replicas": 1}})
     monkeypatch.setattr(capacity_apply, "KubeApi", lambda *_options: api)
-    api.put(scale[: -len("/scale")], {"metadata": {"name": "chat"}, "spec": {"template": {"spec": {}}}})
+    containers = [{"name": "main", "resources": {"requests": {"cpu": "100m"}}}]
+    chat_path, template = scale[: -len("/scale")], {"spec": {"containers": containers}}
+    api.put(chat_path, {"metadata": {"name": "chat"}, "spec": {"template": template}})
     classes = "/apis/scheduling.k8s.io/v1/priorityclasses"
     api.put(f"{classes}/high", {"metadata": {"name": "high"}, "value": 1000})
     chat = "pods:talk/deployment/chat"
-    works = [plans.work("job/1", "vision"), plans.work(chat, "talk", copies=2, priority=1000)]
+    works = [plans.work("job/1", "vision"), plans.work(chat, "talk", copies=2, priority=1000, cpu_milli=200)]
     given = {
         "problem": plans.problem(NAMES, works),
         "plan": plans.plan([("job/1", "gpu1"), (chat, "gpu3"), (chat, "gpu3")]),
-        "policy": {"scale": True, "priority": True},
+        "policy": {"scale": True, "priority": True, "requests": True},
     }
     assert "The plan has no node of this scheduler" in ask(engine="pods", **given)["msg"]
     settings["nodes"]["gpu3"] = {"engine": "pods"}
     path.write_text(json.dumps(settings), encoding="utf-8")
     things = [(one["kind"], one["thing"]) for one in ask(engine="pods", **given)["changes"]]
     workload = "workload talk/deployment/chat"
-    assert things == [("label", "nodes gpu3"), ("scale_up", workload), ("priority", workload)]
+    assert things == [
+        ("label", "nodes gpu3"),
+        ("scale_up", workload),
+        ("raise_requests", workload),
+        ("priority", workload),
+    ]
+    made_containers = api.objects[chat_path]["spec"]["template"]["spec"]["containers"]
+    assert made_containers == [{"name": "main", "resources": {"requests": {"cpu": "200m"}}}]
     assert api.objects[scale]["spec"]["replicas"] == 2 and not ask(engine="pods", **given)["changed"]
     answer = ask(**given)
     assert answer["changed"] and not [one for one in answer["changes"] if "gpu3" in one["thing"]], answer

@@ -59,6 +59,8 @@ class FakeSlurm:
         self.jobs: dict[str, Job] = {}
         self.limits: dict[str, str] = {}
         self.shares: dict[str, str] = {}
+        self.qos: dict[str, str] = {}
+        self.partitions = {"main": list(nodes)}
         self.settings = {"ClusterName": "test", "SuspendProgram": "/sbin/off", "ResumeProgram": "/sbin/on"}
         self.calls: list[list[str]] = []
         self.changes: list[list[str]] = []
@@ -101,6 +103,8 @@ class FakeSlurm:
             missing = {"SuspendProgram", "ResumeProgram", "AccountingStorageType"} - set(self.settings)
             lines += [f"{key:<23} = (null)" for key in sorted(missing)]
             return "Configuration data as of 2026-01-01T00:00:00\n" + "\n".join(lines) + "\n"
+        if what == "partition":
+            return "".join(self._partition_line(name, nodes) for name, nodes in self.partitions.items())
         if what == "node":
             return "".join(self._node_line(name, node) for name, node in self.nodes.items())
         if not self.reservations:
@@ -121,6 +125,14 @@ class FakeSlurm:
             f"ActiveFeatures={','.join(node.active) or '(null)'} Gres={node.gres} "
             f"NodeAddr={name} OS=Linux 6.1 #1 SMP RealMemory=1000 State={node.state} "
             f"ThreadsPerCore=1 TmpDisk=0 Weight={node.weight} Owner=N/A Partitions=main {reason}\n"
+        )
+
+    def _partition_line(self, name: str, nodes: list[str]) -> str:
+        return (
+            f"PartitionName={name} AllowGroups=ALL AllowAccounts=ALL AllowQos=ALL AllocNodes=ALL Default=NO QoS=N/A "
+            "DefaultTime=NONE Hidden=NO MaxNodes=UNLIMITED MaxTime=UNLIMITED MinNodes=0 LLN=NO "
+            f"Nodes={','.join(nodes) or '(null)'} PriorityJobFactor=1 PriorityTier=1 State=UP TotalCPUs=4 "
+            f"TotalNodes={len(nodes)} DefMemPerNode=UNLIMITED TRES=cpu=4,node={len(nodes)}\n"
         )
 
     def _squeue(self, words: list[str]) -> str:
@@ -149,6 +161,8 @@ class FakeSlurm:
 
     def _sacctmgr(self, words: list[str]) -> str:
         told = dict(word.partition("=")[::2] for word in words)
+        if "qos" in words:
+            return self._sacctmgr_qos(words, told)
         assert told["cluster"] == "test"
         if "show" in words:
             return "".join(
@@ -164,11 +178,25 @@ class FakeSlurm:
         self.limits[told["name"]] = ",".join([*others, told["GrpTRES"]])
         return " Modified account associations...\n"
 
+    def _sacctmgr_qos(self, words: list[str], told: dict[str, str]) -> str:
+        assert told["name"], "without a name it would be all of them"
+        if "show" in words:
+            return "".join(f"{name}|{self.qos[name]}\n" for name in told["name"].split(",") if name in self.qos)
+        self._begin(words)
+        others = [one for one in self.qos[told["name"]].split(",") if one and not one.startswith("gres/gpu=")]
+        self.qos[told["name"]] = ",".join([*others, told["GrpTRES"]])
+        return " Modified qos...\n"
+
     def _change(self, words: list[str]) -> None:
         verb = words[0]
         told: dict[str, Any] = dict(word.partition("=")[::2] for word in words[1:])
         if verb in ("release", "requeue"):
             self._job_verb(verb, words[-1])
+        elif "PartitionName" in told:
+            nodes = expand(told["Nodes"])
+            if told["PartitionName"] not in self.partitions or not set(nodes) <= set(self.nodes):
+                raise Refused("Invalid partition or node name specified")
+            self.partitions[told["PartitionName"]] = nodes
         elif "NodeName" in told:
             for name in expand(told["NodeName"]):
                 self._node(self.nodes[name], told)

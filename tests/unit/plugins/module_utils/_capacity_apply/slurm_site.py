@@ -38,7 +38,8 @@ class Site:
     def compare(self, made_of: Any = TWO, made: Any = None, policy: ApplyPolicy = ALL) -> Difference:
         wanted = wanted_of(read_problem(made_of), PLAN if made is None else made)
         accounts = [project.name for project in wanted.problem.projects]
-        return slurm_diff.difference(wanted, self.inputs.now(accounts), policy)
+        now = self.inputs.now(accounts, policy.qos.values(), bool(policy.partitions))
+        return slurm_diff.difference(wanted, now, policy)
 
     def apply(self, made_of: Any = TWO, made: Any = None, policy: ApplyPolicy = ALL) -> list[Change]:
         """All changes made; a second comparison finds none."""

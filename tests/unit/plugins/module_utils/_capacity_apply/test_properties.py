@@ -76,14 +76,19 @@ def situations(draw: Any) -> tuple[FakeSlurm, Wanted, ApplyPolicy]:
             job.comment = "aidc.ops:plan_hold" if kind == "ours" else ""
         if kind != "gone":
             slurm.jobs[str(number)] = job
+    some = st.lists(st.sampled_from(NAMES), min_size=1, unique=True)
+    slurm.partitions = {"main": draw(some), "of_a": draw(some), "of_b": draw(some)}
+    slurm.qos = {"q": draw(st.sampled_from(["", "cpu=4,gres/gpu=7", "gres/gpu=9"]))}
     names = ("hold", "requeue", "power_off", "shares", "order", "features")
-    flags = {name: draw(st.booleans()) for name in names}
+    flags: dict[str, Any] = {name: draw(st.booleans()) for name in names}
+    flags["partitions"] = draw(st.sampled_from([{}, {"a": "of_a", "b": "of_b"}, {"c": "of_b", "b": "none"}]))
+    flags["qos"] = draw(st.sampled_from([{}, {"c": "q"}]))
     return slurm, wanted_of(made_of, made), ApplyPolicy(**flags, most_out=draw(st.sampled_from([1, 20])))
 
 
 def compared(slurm: FakeSlurm, wanted: Wanted, policy: ApplyPolicy) -> Difference:
     with mock.patch.object(_runner, "run", slurm.run):
-        return slurm_diff.difference(wanted, INPUTS.now(PROJECTS), policy)
+        return slurm_diff.difference(wanted, INPUTS.now(PROJECTS, policy.qos.values(), bool(policy.partitions)), policy)
 
 
 def applied(slurm: FakeSlurm, found: Difference, stop: int | None = None) -> None:
@@ -108,7 +113,8 @@ def outcome(slurm: FakeSlurm) -> Any:
     active = {name: sorted(one.nodes) for name, one in slurm.reservations.items() if one.state == "ACTIVE"}
     jobs = {number: (job.state, job.priority == 0, job.nice, job.comment) for number, job in slurm.jobs.items()}
     nodes = {name: (one.state, one.weight, sorted(one.active)) for name, one in slurm.nodes.items()}
-    return active, jobs, nodes, slurm.limits, slurm.shares
+    partitions = {name: sorted(nodes) for name, nodes in slurm.partitions.items()}
+    return active, jobs, nodes, slurm.limits, slurm.shares, slurm.qos, partitions
 
 
 def usable(slurm: FakeSlurm) -> dict[str, set[str]]:
@@ -124,6 +130,10 @@ def usable(slurm: FakeSlurm) -> dict[str, set[str]]:
 
 def awake(slurm: FakeSlurm) -> set[str]:
     return {name for name, one in slurm.nodes.items() if "DOWN" not in one.state}
+
+
+def partitions(slurm: FakeSlurm) -> dict[str, set[str]]:
+    return {name: set(nodes) for name, nodes in slurm.partitions.items()}
 
 
 def features(slurm: FakeSlurm) -> set[str]:
@@ -150,6 +160,7 @@ def test_capacity_on_the_way(situation: tuple[FakeSlurm, Wanted, ApplyPolicy]) -
     found = compared(slurm, wanted, policy)
     assert len({name for change in found.changes for name in change.out}) <= policy.most_out
     steps = [(usable(slurm), awake(slurm))]
+    parts = [partitions(slurm)]
     kept = features(slurm) & {f"aidc_plan_{wanted.owner(name)}" for name in NAMES} if policy.features else set()
     theirs_on = {name: "ib" in one.active for name, one in slurm.nodes.items()}
     theirs = {number: copy.copy(job) for number, job in slurm.jobs.items() if job.priority == 0 and not job.comment}
@@ -158,11 +169,17 @@ def test_capacity_on_the_way(situation: tuple[FakeSlurm, Wanted, ApplyPolicy]) -
         assert features(slurm) >= kept, "a job that asks for what no node has is put aside"
         assert {name: "ib" in one.active for name, one in slurm.nodes.items()} == theirs_on
         steps.append((usable(slurm), awake(slurm)))
+        parts.append(partitions(slurm))
     first, last = steps[0], steps[-1]
     for nodes, on in steps:
         for project in PROJECTS:
             assert nodes[project] >= first[0][project] or nodes[project] >= last[0][project]
         assert on >= first[1] or on >= last[1]
+    for present in parts:
+        assert set().union(*present.values()) >= set().union(*parts[0].values()), "no node is left without a partition"
+        assert present["main"] == parts[0]["main"]
+        for name, nodes in present.items():
+            assert nodes and (nodes >= parts[0][name] or nodes >= parts[-1][name])
     assert last[1] >= set(wanted.projects) | wanted.reserve, "what is used, or left free for failures, is on"
     assert slurm.reservations["theirs"] == Reservation(["n6"], "root", "MAINT,SPEC_NODES")
     assert {number: slurm.jobs[number] for number in theirs} == theirs

@@ -17,6 +17,11 @@ from ansible_collections.aidc.ops.plugins.module_utils._runner import Result
 
 NODES = (Path(__file__).parents[3] / "fixtures" / "slurm" / "nodes_22.05.txt").read_text("utf-8")
 LINE = "NodeName=gpu1 Arch=x86_64 Gres={gres} OS=Linux 6.1 RealMemory=1 State={state} TmpDisk=0 Weight=7 Owner=N/A "
+PARTITION = (
+    "PartitionName={name} AllowGroups=ALL AllowAccounts=ALL AllowQos=ALL AllocNodes=ALL Default=NO QoS=N/A "
+    "MaxNodes=UNLIMITED MaxTime=UNLIMITED MinNodes=0 LLN=NO MaxCPUsPerNode=UNLIMITED {nodes} PriorityJobFactor=1 "
+    "PriorityTier=1 State=UP TotalCPUs=12 TotalNodes=3 JobDefaults=(null) TRES=cpu=12,mem=3000M,node=3,billing=12\n"
+)
 JOB = "7|7_[1-4]|PENDING|Resources|429|5|vision|1|1|1||ask Kim\n"
 
 
@@ -71,6 +76,12 @@ def test_states(state: str, serviceable: bool, powered_off: bool, busy: bool) ->
         (slurm_inputs.parse_accounts, "sacctmgr: error\n", "no account"),
         (slurm_inputs.parse_accounts, "a|many|gres/gpu=8\n", "no account"),
         (slurm_inputs.parse_accounts, "a|1\n", "no account"),
+        (slurm_inputs.parse_partitions, "slurm_load_partitions error\n", "no partition"),
+        (slurm_inputs.parse_partitions, "PartitionName=a State=UP TotalNodes=1\n", "no partition"),
+        (slurm_inputs.parse_partitions, "PartitionName=a MaxNodes=1 Nodes=n[1-9999999] State=UP\n", "more than"),
+        (slurm_inputs.parse_qos, "sacctmgr: error\n", "no QOS"),
+        (slurm_inputs.parse_qos, "|gres/gpu=8\n", "no QOS"),
+        (slurm_inputs.parse_qos, "a|gres/gpu=8|1\n", "no QOS"),
     ],
 )
 def test_what_is_no_answer_of_slurm(parse: Callable[[str], Any], text: str, message: str) -> None:
@@ -105,6 +116,23 @@ def test_reservations() -> None:
     assert slurm_inputs.parse_reservations("No reservations in the system\n") == {}
 
 
+def test_partitions() -> None:
+    lines = {
+        "main": "Nodes=gpu[1-3]",
+        "sets": "NodeSets=gs Nodes=gpu[1-2],store1",
+        "empty": "Nodes=(null)",
+        "all": "Nodes=ALL",
+    }
+    text = "".join(PARTITION.format(name=name, nodes=nodes) for name, nodes in lines.items())
+    assert slurm_inputs.parse_partitions(text) == {
+        "main": ("gpu1", "gpu2", "gpu3"),
+        "sets": ("gpu1", "gpu2", "store1"),
+        "empty": (),
+        "all": ("ALL",),
+    }
+    assert slurm_inputs.parse_partitions("No partitions in the system\n") == {}
+
+
 @pytest.mark.parametrize(
     ("lacks", "why"),
     [
@@ -127,6 +155,11 @@ def test_where_limits_would_do_nothing(lacks: str, why: str) -> None:
 def test_limits() -> None:
     limits, shares = slurm_inputs.parse_accounts("a|1|cpu=3,gres/gpu=8\nb|parent|\n\nc|40|gres/gpu:h100=4\n")
     assert limits == {"a": 8, "b": None, "c": None} and shares == {"a": 1, "b": None, "c": 40}
+
+
+def test_limits_of_qos() -> None:
+    text = "a|cpu=3,gres/gpu=8\nb|\n\nc|gres/gpu:h100=4\n"
+    assert slurm_inputs.parse_qos(text) == {"a": 8, "b": None, "c": None}
 
 
 @pytest.mark.parametrize(
@@ -176,6 +209,8 @@ def test_nothing_hostile_reaches_slurm(monkeypatch: pytest.MonkeyPatch) -> None:
         lambda: inputs.end_reservation("a Users=kim"),
         lambda: inputs.limit("vision\n", 1),
         lambda: inputs.share("vision set", 1),
+        lambda: inputs.limit_qos("vision set", 1),
+        lambda: inputs.move("vision State=DOWN", ["n1"], True),
         lambda: inputs.nice("7 Priority=9", 1, ""),
         lambda: inputs.feature(["n1"], "aidc_plan_a,b", True),
         lambda: inputs.feature(["n1"], "ib", False),
