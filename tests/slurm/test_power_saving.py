@@ -10,7 +10,14 @@ import pytest
 from slurm_server import SlurmServer
 
 from ansible_collections.aidc.ops.plugins.module_utils._capacity_apply import carry_out
-from ansible_collections.aidc.ops.tests.slurm.test_capacity_apply import ALL, Layout, Site
+from ansible_collections.aidc.ops.plugins.module_utils._engines.slurm import SlurmEngine
+from ansible_collections.aidc.ops.plugins.module_utils._errors import EngineError
+from ansible_collections.aidc.ops.tests.slurm.site import ALL, Layout, Site
+
+
+def test_a_slurm_whose_power_saving_is_off_says_so(server: SlurmServer, engine: SlurmEngine) -> None:
+    with pytest.raises(EngineError, match="its power saving is off where SuspendTime is set neither"):
+        Site(server).inputs.power(["gpu1"], False)
 
 
 @pytest.fixture
