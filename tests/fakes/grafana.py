@@ -34,7 +34,7 @@ class FakeGrafana:
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
         # A client that does not trust the certificate goes away in the middle of the greeting.
-        self._server.handle_error = lambda *_args: None  # type: ignore[method-assign, assignment]
+        self._server.handle_error = lambda *_args: None  # type: ignore[method-assign]
         self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 

@@ -109,7 +109,7 @@ def node(tmp_path: Path, grafana: FakeGrafana, authority: Authority) -> Node:
 
 
 def test_from_nothing_to_a_change(node: Node) -> None:
-    people = {"grafana_users": [KIM, LEE], "grafana_teams": [OPS, {"name": "Guests"}]}
+    people: dict[str, t.Any] = {"grafana_users": [KIM, LEE], "grafana_teams": [OPS, {"name": "Guests"}]}
     told = node.run("--check", **people)
     assert changed(told) == 1 and "Would make: kim, lee" in told, told
     assert node.grafana.changes == []
@@ -174,7 +174,7 @@ def test_a_stranger_with_another_certificate_hears_no_password(node: Node, tmp_p
 
 
 def test_check_mode_before_there_is_a_server(node: Node, tmp_path: Path) -> None:
-    fresh = {"grafana_listen_port": 9, "__grafana_tls_dir": str(tmp_path / "none")}
+    fresh: dict[str, t.Any] = {"grafana_listen_port": 9, "__grafana_tls_dir": str(tmp_path / "none")}
     assert changed(node.run("--check", grafana_users=[KIM], grafana_teams=[OPS], **fresh)) == 0
     output = node.run(grafana_users=[KIM], **{**fresh, "__grafana_tls_dir": str(tmp_path / "pki")})
     assert "failed=1" in output and "Connection refused" in output, output
