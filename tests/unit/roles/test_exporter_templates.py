@@ -109,6 +109,7 @@ def test_each_file_is_known_by_its_option() -> None:
         "ca.crt": ("/pki/ca.crt", "demo_tls_client_ca"),
     }
     assert files(client=True)["ca.crt"] == ("/pki/ca.crt", "demo_tls_ca")
+    assert files(ca_option="demo_authority")["ca.crt"] == ("/pki/ca.crt", "demo_authority")
 
 
 def test_without_a_certificate_a_server_gets_no_file_and_a_client_the_authority() -> None:
