@@ -122,11 +122,11 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check(
         "rulebook",
-        "rulebooks against their schema, and on the real ansible-rulebook",
+        "rulebooks against their schema, and on the real ansible-rulebook, also with jobs that ansible-runner runs",
         "python tools/rulebook_schema.py && python -m pytest tests/rulebooks --quiet",
         group="slow",
         share=0.5,
-        needs=("ansible-rulebook", "java"),
+        needs=("ansible-rulebook", "java", "dpkg-deb"),
         limit=900,
     ),
     Check(

@@ -66,6 +66,9 @@ class FakeAwx:
         if len(parts) == 1 and method == "GET":
             found = [item for item in self.objects.get(parts[0], {}).values() if _matches(item, query)]
             return 200, {"count": len(found), "next": None, "results": found}
+        if parts[0] == "credential_types" and (names := _refused(body)):
+            # As AWX does.
+            return 400, {"injectors": [f"Environment variables of Ansible are not allowed in credentials: {names}"]}
         if len(parts) == 1:
             return 201, self.add(parts[0], body)
         item = self.objects.get(parts[0], {}).get(int(parts[1]))
@@ -107,6 +110,10 @@ class FakeAwx:
 
 def _matches(item: dict[str, t.Any], query: dict[str, str]) -> bool:
     return all(str(item.get(name)) == value for name, value in query.items())
+
+
+def _refused(body: dict[str, t.Any]) -> list[str]:
+    return [name for name in body.get("injectors", {}).get("env", {}) if name.startswith("ANSIBLE_")]
 
 
 def _handler(fake: FakeAwx) -> type[http.server.BaseHTTPRequestHandler]:

@@ -17,12 +17,11 @@ import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.loader import init_plugin_loader
 
-ROOT = Path(__file__).resolve().parents[2]
-init_plugin_loader([str(ROOT / ".ansible" / "collections")])
+init_plugin_loader([str(Path(__file__).resolve().parents[2] / ".ansible" / "collections")])
 
 from ansible_collections.aidc.ops.tests.awx.fake_awx import FakeAwx
+from ansible_collections.aidc.ops.tests.awx.setting_up import PLAYBOOK, ROOT, run
 
-PLAYBOOK = ROOT / "playbooks" / "awx.yml"
 EVERYTHING = {
     "aidc_ops_awx_organization": "Operations",
     "aidc_ops_awx_image": "registry.example.com/aidc-ops:1",
@@ -36,21 +35,6 @@ EVERYTHING = {
         "configuration": {"url": "https://chat.example.com/", "headers": {}},
     },
 }
-
-
-def run(url: str, variables: dict[str, t.Any], *arguments: str) -> tuple[int, str]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("CONTROLLER_", "TOWER_"))}
-    environment |= {
-        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-        "ANSIBLE_NOCOLOR": "1",
-        "CONTROLLER_HOST": url,
-        "CONTROLLER_OAUTH_TOKEN": "word",
-    }
-    command = [str(Path(sys.executable).with_name("ansible-playbook")), "aidc.ops.awx", "-e", json.dumps(variables)]
-    done = subprocess.run(
-        [*command, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=300
-    )
-    return done.returncode, done.stdout + done.stderr
 
 
 def changed(output: str) -> int:
@@ -130,23 +114,22 @@ def test_from_nothing_and_again(awx: FakeAwx) -> None:
     template = awx.one("job_templates", "aidc.ops remediate")
     assert template["playbook"] == "playbooks/remediate.yml" and template["allow_simultaneous"] is True
     assert awx.one("job_templates", "aidc.ops site")["allow_simultaneous"] is False
-    ours = awx.one("credentials", "aidc.ops callbacks")["id"]
-    assert set(awx.linked("job_templates", "aidc.ops site", "credentials")) == {
-        ours, awx.one("credentials", "ssh")["id"]
-    }  # fmt: skip
+    ours = {awx.one("credentials", name)["id"] for name in ("aidc.ops callbacks", "ssh")}
+    assert set(awx.linked("job_templates", "aidc.ops site", "credentials")) == ours
     assert awx.one("credential_types", "aidc.ops callbacks")["injectors"] == {
-        "env": {
-            "ANSIBLE_CALLBACKS_ENABLED": "aidc.ops.alerts,aidc.ops.metrics",
-            "AIDC_OPS_ALERTMANAGER_URLS": "http://192.0.2.1:9093",
-        }
+        "env": {"AIDC_OPS_ALERTMANAGER_URLS": "http://192.0.2.1:9093"}
     }
+    # Of the loop's own jobs, a failure is no alert.
+    theirs = ours | {awx.one("credentials", "aidc.ops case run")["id"]}
+    assert set(awx.linked("job_templates", "aidc.ops remediate", "credentials")) == theirs
+    assert awx.one("credential_types", "aidc.ops case run")["injectors"] == {"env": {"AIDC_OPS_CASE_RUN": "1"}}
     # The workflow: in order, with an approval in it.
     steps = {name: awx.one("workflow_job_template_nodes", name) for name in ("show", "ask", "approve", "go on")}
     for name, following in (("show", "ask"), ("ask", "approve"), ("approve", "go on")):
         assert awx.linked("workflow_job_template_nodes", name, "success_nodes") == [steps[following]["id"]]
     assert steps["ask"]["unified_job_template"] == awx.one("workflow_approval_templates", "aidc.ops approval")["id"]
     assert steps["go on"]["unified_job_template"] == template["id"]
-    assert steps["approve"]["extra_data"]
+    assert steps["approve"]["extra_data"] == {"do": "approve"}
     workflow = awx.one("workflow_job_templates", "aidc.ops approve a case")
     assert workflow["survey"]["spec"][0]["variable"] == "case_id"
     told = awx.linked("workflow_job_templates", "aidc.ops approve a case", "notification_templates_approvals")
@@ -168,6 +151,12 @@ def test_with_nothing_but_the_defaults(awx: FakeAwx) -> None:
     assert awx.names("job_templates") == ["aidc.ops discover"]
     assert not awx.names("workflow_job_templates") and not awx.names("execution_environments")
     assert not awx.names("notification_templates")
+
+
+def test_variables_of_ansible_are_refused_before_anything_is_made(awx: FakeAwx) -> None:
+    status, output = run(awx.url, {"aidc_ops_awx_environment": {"ANSIBLE_CALLBACKS_ENABLED": "aidc.ops.alerts"}})
+    assert status == 2 and awx.writes == []
+    assert "AWX takes no variables of Ansible in a credential: ANSIBLE_CALLBACKS_ENABLED" in output.replace("\n", " ")
 
 
 @pytest.mark.skipif("CONTROLLER_HOST" not in os.environ, reason="there is no AWX: CONTROLLER_HOST is not set")

@@ -10,6 +10,7 @@ import threading
 import time
 import typing as t
 import urllib.parse
+import urllib.request
 from datetime import UTC, datetime
 
 
@@ -99,3 +100,41 @@ def _handler(fake: FakeAlertmanager) -> type[http.server.BaseHTTPRequestHandler]
             pass
 
     return Handler
+
+
+class Settled:
+    """In front of a real Alertmanager: it says of itself that it started long ago, and all else is the real answer.
+
+    A young one is not believed when it has no alerts, and a test cannot wait for it to grow old.
+    """
+
+    def __init__(self, url: str) -> None:
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                with urllib.request.urlopen(f"{url}{self.path}", timeout=10) as answer:
+                    content = answer.read()
+                if self.path == "/api/v2/status":
+                    content = json.dumps({**json.loads(content), "uptime": when(time.time() - 3600)}).encode()
+                self.send_response(200)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, *_args: t.Any) -> None:
+                pass
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def __enter__(self) -> Settled:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()

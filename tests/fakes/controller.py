@@ -52,9 +52,10 @@ class Controller:
         for key, value in settings.items():
             content[key] = {**content.get(key, {}), **value} if isinstance(value, dict) else value
         self.config.write_text(json.dumps(content))
+        self._ledger = str(content["ledger"])
 
     def ledger(self) -> Ledger:
-        return Ledger(str(self.root / "ledger.sqlite"))
+        return Ledger(self._ledger)
 
     def log(self, node: str, line: str = XID79, boot: str = BOOT, **more: t.Any) -> None:
         """Append a line to the spool, as the collector does."""

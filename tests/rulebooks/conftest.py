@@ -100,11 +100,14 @@ class Loop:
         environment.update({name: value for name, value in os.environ.items() if name == "JAVA_HOME"})
         return environment
 
+    def arguments(self) -> list[str]:
+        """Which rulebook, and on what."""
+        return ["--rulebook", "aidc.ops.remediation", "--inventory", str(self._root / "inventory")]
+
     def start(self) -> None:
-        arguments = ["--rulebook", "aidc.ops.remediation", "--inventory", str(self._root / "inventory")]
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [str(TOOLS / "ansible-rulebook"), *arguments, "--execution-strategy", "parallel", "-m", "2"],
+                [str(TOOLS / "ansible-rulebook"), *self.arguments(), "--execution-strategy", "parallel", "-m", "2"],
                 env=self.environment(),
                 cwd=self._root,
                 stdin=subprocess.DEVNULL,

@@ -35,7 +35,8 @@ from ansible_collections.aidc.ops.plugins.module_utils._cases.settings import Se
 from ansible_collections.aidc.ops.plugins.module_utils._cases.store import open_store
 from ansible_collections.aidc.ops.plugins.module_utils._faults import Recognition
 
-# A dispatched case is not given out again for this long: the run that it started needs time to take its lease.
+# A dispatched case is not given out again for this long: the run that it started needs time to take its lease. A run
+# elsewhere needs more, and who starts it says how much.
 DISPATCH_SECONDS = 10.0
 
 
@@ -117,14 +118,14 @@ class Ledger:
 
     # --- dispatch ----------------------------------------------------------------------------------------------------
 
-    def due(self, now: float, limit: int = 100) -> list[int]:
-        """Ids of open cases with a due step that nobody works on; they are not given out again for 10 s."""
+    def due(self, now: float, limit: int = 100, again_seconds: float = DISPATCH_SECONDS) -> list[int]:
+        """Ids of open cases with a due step that nobody works on; not given out again for ``again_seconds``."""
         with self._store.transaction() as db:
             found = db.execute(
                 "SELECT id FROM cases WHERE closed_at IS NULL AND step IS NOT NULL AND due_at <= :now "
                 "AND (lease_holder IS NULL OR lease_expires_at <= :now) "
                 "AND (dispatched_at IS NULL OR dispatched_at <= :since) ORDER BY due_at, id LIMIT :limit",
-                {"now": now, "since": now - DISPATCH_SECONDS, "limit": limit},
+                {"now": now, "since": now - again_seconds, "limit": limit},
             ).fetchall()
             ids = [int(row["id"]) for row in found]
             db.executemany("UPDATE cases SET dispatched_at = ? WHERE id = ?", [(now, number) for number in ids])

@@ -20,6 +20,7 @@ options:
     description:
       - A run that has not taken the leases of its cases so many seconds after it was asked for counts as not started,
         unless as many runs as may be are going on (E(AIDC_OPS_PARALLEL_RUNS)).
+      - Its cases are handed over again after half of that time, and not before 10 seconds.
       - Give it more time where runs are launched elsewhere, as jobs of AWX.
     type: float
     default: 20
@@ -62,6 +63,7 @@ class Tick:
     def __init__(self, path: str, start_seconds: float = START_SECONDS) -> None:
         self._desk = Desk(path)
         self._start_seconds = start_seconds
+        WATCH.expect(start_seconds)
         self.pause_seconds = self._desk.settings.tick_seconds
         self._metrics = Heartbeat(METRICS_SECONDS)
         self._retention = Heartbeat(DAY_SECONDS)
@@ -77,7 +79,7 @@ class Tick:
         if self._look_for_runs() or self._metrics.is_due():
             self._write_metrics()
         # Asking marks the cases as handed out, so it is not asked while nothing may be started.
-        return [] if is_quiescing() else self._desk.ledger.due(time.time())
+        return [] if is_quiescing() else self._desk.due()
 
     def close(self) -> None:
         """Close the ledger."""

@@ -13,6 +13,7 @@ import time
 import typing as t
 
 from ansible_collections.aidc.ops.extensions.eda.plugins.source_utils import health
+from ansible_collections.aidc.ops.extensions.eda.plugins.source_utils.runs import WATCH
 from ansible_collections.aidc.ops.plugins.module_utils._cases import settings as settings_module
 from ansible_collections.aidc.ops.plugins.module_utils._cases.contain import contain
 from ansible_collections.aidc.ops.plugins.module_utils._cases.ledger import Ledger
@@ -66,8 +67,12 @@ class Desk:
         if touched and self.settings.containment == "in_process":
             self._contain(touched, signals)
         if touched or result.cleared_case_ids:
-            return self.ledger.due(time.time())
+            return self.due()
         return []
+
+    def due(self) -> list[int]:
+        """Return the cases that are due, and take them as handed over."""
+        return self.ledger.due(time.time(), again_seconds=WATCH.again_seconds)
 
     def _contain(self, case_ids: t.Sequence[int], signals: t.Sequence[Signal]) -> None:
         try:

@@ -14,6 +14,8 @@ import os
 import threading
 import typing as t
 
+from ansible_collections.aidc.ops.plugins.module_utils._cases.ledger import DISPATCH_SECONDS
+
 PARALLEL_VARIABLE = "AIDC_OPS_PARALLEL_RUNS"
 """How many runs may go on at once. While so many do, another one waits for its turn, and nothing is wrong."""
 
@@ -34,12 +36,23 @@ class CaseState(t.Protocol):
 
 
 class RunWatch:
-    """Cases handed to the rules, and what became of them. Its methods may be called from any thread."""
+    """Cases handed to the rules, and what became of them. Its methods may be called from any thread.
+
+    ``again_seconds``: after how long a case whose run has not begun is handed over once more.
+    """
 
     def __init__(self) -> None:
+        self.again_seconds = DISPATCH_SECONDS
         self._lock = threading.Lock()
         self._batches: list[tuple[float, tuple[int, ...]]] = []
         self._without: dict[int, float] = {}
+
+    def expect(self, start_seconds: float) -> None:
+        """Note that a run may take *start_seconds* to begin: one that waits elsewhere is not asked for every 10 s.
+
+        Half of it, so that an event that was lost is made good before its run counts as not started.
+        """
+        self.again_seconds = max(DISPATCH_SECONDS, start_seconds / 2)
 
     def handed_over(self, case_ids: t.Sequence[int], now: float) -> None:
         """Note that the rules were given these cases at *now* (seconds since the epoch)."""

@@ -30,6 +30,10 @@ def test_due_cases_are_given_out_once_in_ten_seconds(site: Site) -> None:
     assert site.ledger.due(site.clock.now) == []
     site.clock.forward(10)
     assert site.ledger.due(site.clock.now) == ids
+    site.clock.forward(59)
+    assert site.ledger.due(site.clock.now, again_seconds=60) == [], "or later, where runs take longer to begin"
+    site.clock.forward(1)
+    assert site.ledger.due(site.clock.now, again_seconds=60) == ids
 
 
 def test_leases(site: Site) -> None:

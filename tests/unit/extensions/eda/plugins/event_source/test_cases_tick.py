@@ -12,6 +12,7 @@ from ansible_collections.aidc.ops.extensions.eda.plugins.event_source import cas
 from ansible_collections.aidc.ops.extensions.eda.plugins.event_source.cases_tick import Tick
 from ansible_collections.aidc.ops.extensions.eda.plugins.event_source.kernel_log import KernelLog
 from ansible_collections.aidc.ops.extensions.eda.plugins.source_utils import loop
+from ansible_collections.aidc.ops.extensions.eda.plugins.source_utils.runs import WATCH
 from ansible_collections.aidc.ops.plugins.module_utils._cases import holder
 from ansible_collections.aidc.ops.tests.fakes.controller import Controller
 
@@ -35,6 +36,20 @@ def test_a_case_that_nobody_took_up_is_due_again(controller: Controller, monkeyp
     tick = Tick(str(controller.config))
     assert tick.step() == []
     pass_time(monkeypatch, 11)
+    assert tick.step() == [1]
+
+
+def test_a_run_that_may_take_long_to_begin_is_not_asked_for_so_soon(
+    controller: Controller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job of AWX that waits for its place would be launched every ten seconds."""
+    monkeypatch.setattr(WATCH, "again_seconds", WATCH.again_seconds)
+    tick = Tick(str(controller.config), start_seconds=120)
+    pass_time(monkeypatch, 58)
+    assert tick.step() == []
+    controller.log("gpu3")
+    assert KernelLog(str(controller.config)).step() == [2], "no source asks for it"
+    pass_time(monkeypatch, 3)
     assert tick.step() == [1]
 
 
