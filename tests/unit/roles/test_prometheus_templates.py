@@ -118,7 +118,7 @@ def test_options_given_in_part_keep_the_defaults_of_the_specification(option: st
 
 def test_thresholds_of_the_site_are_in_the_rules() -> None:
     text = rules("aidc_thresholds", prometheus_thresholds={"gpu_temperature_celsius": 79})
-    assert 'DCGM_FI_DEV_GPU_TEMP_CELSIUS\\"}) > 79"' in text
+    assert 'DCGM_FI_DEV_GPU_TEMP_CELSIUS\\"} > 79)"' in text
     assert "> 95" in text
     text = rules("aidc_forecast", prometheus_forecast_hours={"memory": 6})
     assert "predict_linear(instance:aidc_memory_used:ratio[12h], 21600) > 0.95" in text
