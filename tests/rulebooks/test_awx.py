@@ -100,7 +100,7 @@ def loop(
     alertmanager: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> t.Iterator[AwxLoop]:
-    """AWX as the playbook awx sets it up, with the projects of a site of two nodes, and the loop, not yet started."""
+    """AWX as the playbook awx sets it up, with the project of a site of two nodes, and the loop, not yet started."""
     monkeypatch.setenv(VARIABLE, postgresql.url())
     project = tmp_path / "project"
     (project / "playbooks").mkdir(parents=True)
@@ -159,7 +159,7 @@ def test_a_failed_job_becomes_a_case_and_the_next_good_one_closes_it(loop: AwxLo
     job = loop.ended(loop.launch("aidc.ops cases", case_id=1, **word))
     assert job["status"] == "successful", loop.awx.output(job)
     loop.until("the wait for the alert", lambda: ("waiting", "await_clear") in loop.kinds(1))
-    # In AWX the node is still broken.
+    # No service was the reason, so the alert goes on.
     assert loop.firing() == FAILED
 
     (tmp_path / "mounted_b").touch()
