@@ -258,7 +258,7 @@ class SlurmServer:
         ]
         if self.saving:
             lines += [f"{key}Program={self.folder / key.lower()}" for key in ("Suspend", "Resume")]
-            # Slurm switches hardly anything off by itself, for that is the plan's. Without a time its power saving is off.
+            # A long time: what goes off is the plan's to say. Without one Slurm's power saving is off.
             lines += ["SuspendTime=86400", "SuspendTimeout=5", "ResumeTimeout=30"]
         with_gpus = [name for name in self.names if self.gpus and name != self.alive[-1]]
         if with_gpus:
