@@ -236,7 +236,7 @@ plan:
       contains:
         node: {description: The node., type: str}
         limit_watts: {description: The limit in watts; null is the limit that its GPUs have of their own., type: float}
-        performance: {description: How fast the slowest of its work is under it; 1 is full speed., type: float}
+        performance: {description: How fast its work is under it at least; 1 is full speed., type: float}
         reason: {description: What decides., type: str}
 purchase:
   description: What to buy.

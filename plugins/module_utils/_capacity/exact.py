@@ -344,7 +344,7 @@ def _assign(
             return
         has = here.get(node)
         if has is None:
-            best = next(reversed(left))
+            best = next(reversed(left), (0, ()))
         else:
             best = max(left, key=lambda one: (sum(min(has.get(size, 0), copies) for size, copies in one[1]), one))
         left[best] -= 1

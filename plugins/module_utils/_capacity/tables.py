@@ -45,7 +45,10 @@ def mig_layouts(problem: Problem, placements: t.Sequence[Placement]) -> list[Row
 
 
 def power_limits(problem: Problem, placements: t.Sequence[Placement]) -> list[Row]:
-    """The power limit of each node whose GPUs are used, None for their own, and how fast the slowest work there is."""
+    """The power limit of each node whose GPUs are used, None for their own, and how fast its work is at least.
+
+    Work that would have a lower limit of its own is faster under this one than that says.
+    """
     if problem.policy.power_limits is None:
         return []
     works = {work.name: work for work in problem.workloads}
